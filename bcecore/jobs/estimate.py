@@ -1,0 +1,162 @@
+"""How long a run will take and how much disk it needs, from a short probe: a few real steps in another process.
+
+The probe (`bcecore.training.probe`) runs once for everything that decides speed and size; its result is kept beside the
+runs, so that changing the number of epochs, say, gives a new estimate at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bcecore.files import read_json, write_json
+from bcecore.jobs.local import spawn
+from bcecore.jobs.submit import Checked
+from bcecore.settings import flatten
+from bcecore.store.identity import ProcessIdentity, identity_of, is_alive
+from bcecore.store.record import now
+from bcecore.store.runs import RunStore
+
+# Settings that change neither the pace nor the size of a checkpoint, only how many steps and checkpoints there are.
+_COUNTED_ELSEWHERE = {
+    "training.epochs",
+    "training.max_steps",
+    "training.learning_rate",
+    "training.lr_scheduler",
+    "training.warmup_steps",
+    "training.weight_decay",
+    "training.seed",
+    "bce.base_weight",
+    "bce.target_weight",
+    "bce.max_weight",
+    "bce.warmup_steps",
+    "bce.boost_span",
+    "bce.scale",
+    "bce.clamp_min",
+    "bce.clamp_max",
+    "bce.gain",
+    "bce.character_decay",
+    "bce.context_decay",
+    "bce.reward_decay",
+    "bce.neighbor_width",
+    "logging.eval_steps",
+    "logging.save_steps",
+    "logging.save_total_limit",
+    "logging.report_to",
+}
+_PROBE_LIMIT = timedelta(minutes=10)
+
+
+class Probe(BaseModel):
+    """What the probe measured."""
+
+    model_config = ConfigDict(frozen=True)
+
+    startup_seconds: float
+    """From the start of the process to the first step, and the end of the run after its last."""
+    seconds_per_step: float
+    seconds_per_evaluation: float
+    seconds_per_checkpoint: float
+    checkpoint_bytes: int
+    model_bytes: int
+    weights: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run is likely to take."""
+
+    seconds: float
+    disk_bytes: int
+    checkpoints: int
+    """Checkpoints that will be on disk at the end."""
+    weights: int
+    """Weights of the model (parameters)."""
+
+
+class _Pending(BaseModel):
+    process: ProcessIdentity | None
+
+
+def estimate(store: RunStore, checked: Checked) -> Estimate | None:
+    """The estimate for a checked configuration; None while there is no probe of it (see `start_probe`)."""
+    try:
+        probe = Probe.model_validate(read_json(_result_file(store, checked)))
+    except (FileNotFoundError, ValueError, ValidationError):
+        return None
+    return estimate_from(probe, checked)
+
+
+def estimate_from(probe: Probe, checked: Checked) -> Estimate:
+    """The arithmetic: steps, evaluations and checkpoints, each times what the probe measured."""
+    logging = checked.config.logging
+    saves = saves_of(checked.total_steps, logging.save_steps)
+    # The best checkpoint stays beside the newest ones.
+    kept = saves if logging.save_total_limit is None else min(saves, logging.save_total_limit + 1)
+    evaluations = saves_of(checked.total_steps, logging.eval_steps) if checked.validation.ids else 0
+    seconds = (
+        probe.startup_seconds
+        + checked.total_steps * probe.seconds_per_step
+        + evaluations * probe.seconds_per_evaluation
+        + saves * probe.seconds_per_checkpoint
+    )
+    return Estimate(seconds, kept * probe.checkpoint_bytes + probe.model_bytes, kept, probe.weights)
+
+
+def saves_of(total_steps: int, every: int) -> int:
+    """How often something happens that is done every `every` steps and at the last one."""
+    return total_steps // every + (total_steps % every > 0)
+
+
+def start_probe(store: RunStore, checked: Checked) -> None:
+    """Start measuring in the background, unless that was done, or is being done, for these settings."""
+    result = _result_file(store, checked)
+    if result.exists() or is_probing(store, checked) or probe_failure(store, checked):
+        return
+    result.parent.mkdir(parents=True, exist_ok=True)
+    settings = result.with_suffix(".config")
+    write_json(settings, checked.config.model_dump(mode="json"))
+    process = spawn(["-m", "bcecore.training.probe", str(settings), str(result)], result.with_suffix(".log"))
+    pending = _Pending(process=identity_of(process.pid))
+    write_json(result.with_suffix(".pending"), pending.model_dump(mode="json"))
+
+
+def is_probing(store: RunStore, checked: Checked) -> bool:
+    """Whether a probe of these settings is at work."""
+    result = _result_file(store, checked)
+    pending = _pending(result)
+    if result.exists() or pending is None or pending.process is None:
+        return False
+    age = now().timestamp() - result.with_suffix(".pending").stat().st_mtime
+    return age < _PROBE_LIMIT.total_seconds() and is_alive(pending.process)
+
+
+def probe_failure(store: RunStore, checked: Checked) -> str | None:
+    """The last line that a failed probe wrote; None if no probe of these settings has failed."""
+    result = _result_file(store, checked)
+    if result.exists() or _pending(result) is None or is_probing(store, checked):
+        return None
+    try:
+        lines = result.with_suffix(".log").read_text(encoding="utf-8", errors="replace").split("\n")
+    except FileNotFoundError:
+        lines = []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "The measurement ended without a word.")
+
+
+def _pending(result: Path) -> _Pending | None:
+    try:
+        return _Pending.model_validate(read_json(result.with_suffix(".pending")))
+    except (FileNotFoundError, ValueError, ValidationError):
+        return None
+
+
+def _result_file(store: RunStore, checked: Checked) -> Path:
+    settings: dict[str, Any] = {k: v for k, v in flatten(checked.config).items() if k not in _COUNTED_ELSEWHERE}
+    key = json.dumps([settings, checked.text.fingerprints], sort_keys=True)
+    return store.root / ".probes" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"

@@ -1,0 +1,100 @@
+"""The live log (`metrics.jsonl`): appending to it in the training process, and reading what was added elsewhere."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from bcecore.files import disk_full_explained
+
+RESUME = "resume"
+
+
+def metrics_line(values: Mapping[str, Any]) -> str:
+    """One line of the live log. Numbers that are not finite become null and are named under "nonfinite"."""
+    line: dict[str, Any] = {}
+    nonfinite = []
+    for key, value in values.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            nonfinite.append(key)
+            line[key] = None
+        else:
+            line[key] = value
+    if nonfinite:
+        line["nonfinite"] = nonfinite
+    return json.dumps(line, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+class MetricsWriter:
+    """Appends lines to `metrics.jsonl`; every line reaches the file at once and whole.
+
+    A half-written last line, left by a process that was killed, is ended first, so that the new lines stay readable.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
+        size = os.fstat(self._file).st_size
+        if size:
+            os.lseek(self._file, size - 1, os.SEEK_SET)
+            if os.read(self._file, 1) != b"\n":
+                os.write(self._file, b"\n")
+
+    def write(self, values: Mapping[str, Any]) -> None:
+        """Append one line. Raises DiskFullError."""
+        data = metrics_line(values).encode() + b"\n"
+        with disk_full_explained(self._path):
+            while data:
+                data = data[os.write(self._file, data) :]
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class MetricsTail:
+    """Reads `metrics.jsonl` in pieces: each call gives what was added since the one before.
+
+    An unfinished last line waits for its end. A file that shrank or was replaced is read again from its start, after
+    `reset` was set to tell the caller.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._inode: int | None = None
+        self.reset = False
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """The records added since the last call; lines that are not JSON objects are passed over."""
+        self.reset = False
+        try:
+            file = self._path.open("rb")
+        except FileNotFoundError:
+            return
+        with file:
+            status = os.fstat(file.fileno())
+            if self._inode not in (None, status.st_ino) or status.st_size < self._offset:
+                self._offset = 0
+                self.reset = True
+            self._inode = status.st_ino
+            file.seek(self._offset)
+            data = file.read()
+        end = data.rfind(b"\n") + 1
+        self._offset += end
+        for line in data[:end].splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict):
+                yield record

@@ -1,0 +1,129 @@
+"""The run record (`run.json`): what is known about a run besides its settings, and which status may follow which."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bcecore.errors import RunError
+from bcecore.store.identity import ProcessIdentity
+
+Status = Literal[
+    "queued",
+    "held",
+    "removed",
+    "starting",
+    "running",
+    "stopping",
+    "finished",
+    "stopped",
+    "failed",
+    "crashed",
+    "imported",
+]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    "queued": frozenset({"starting", "held", "removed"}),
+    "held": frozenset({"queued", "removed"}),
+    "removed": frozenset(),
+    "starting": frozenset({"running", "stopped", "failed", "crashed"}),
+    "running": frozenset({"stopping", "finished", "stopped", "failed", "crashed"}),
+    "stopping": frozenset({"finished", "stopped", "failed", "crashed"}),
+    "finished": frozenset(),
+    "stopped": frozenset({"queued"}),
+    "failed": frozenset({"queued"}),
+    "crashed": frozenset({"queued"}),
+    "imported": frozenset(),
+}
+
+ACTIVE: frozenset[Status] = frozenset({"starting", "running", "stopping"})
+"""Statuses in which a process should be alive."""
+
+WAITING: frozenset[Status] = frozenset({"queued", "held"})
+"""Statuses in which the run has not started yet."""
+
+
+def now() -> datetime:
+    """The present moment, in UTC and to the millisecond, as all records hold it."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+class Progress(BaseModel):
+    """How far a run is."""
+
+    model_config = ConfigDict(frozen=True)
+
+    step: int
+    total_steps: int
+    epoch: float
+    updated: datetime
+    session_start_step: int = 0
+    """Step at which the present process began, so that its pace is not mixed with an earlier one's."""
+    session_started: datetime | None = None
+    steps_per_second: float | None = None
+    """Pace of the present process over the last seconds, checks and checkpoints included."""
+
+
+class Failure(BaseModel):
+    """Why a run failed, in words, with the technical detail apart."""
+
+    model_config = ConfigDict(frozen=True)
+
+    message: str
+    step: int | None = None
+    detail: str = ""
+
+
+class RunRecord(BaseModel):
+    """Everything in `run.json`. Frozen: changes go through the store, which checks them."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    name: str
+    created: datetime
+    status: Status = "queued"
+    status_since: datetime
+    recipe: str | None = None
+    tags: tuple[str, ...] = ()
+    notes: str = ""
+    process: ProcessIdentity | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    progress: Progress | None = None
+    failure: Failure | None = None
+    parent: str | None = None
+    study: str | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    device: str | None = None
+    dataset: dict[str, Any] = Field(default_factory=dict)
+    """Fingerprints and counts of the text; see `jobs.submit`."""
+    facts: dict[str, Any] = Field(default_factory=dict)
+    """What the training process found out: weights of the model, the future-leak probe, the Trainer's totals."""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the run's process is at work, as far as the record says."""
+        return self.status in ACTIVE
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come unless somebody starts the run again."""
+        return self.status not in ACTIVE and self.status not in WAITING
+
+    def elapsed_seconds(self, at: datetime) -> float | None:
+        """Seconds from the start of training to its end, or to `at` while it is going on."""
+        if self.started is None:
+            return None
+        return max(0.0, ((self.ended or at) - self.started).total_seconds())
+
+
+def check_transition(record: RunRecord, status: Status) -> None:
+    """Raise RunError unless a run in `record.status` may become `status`."""
+    if status not in TRANSITIONS[record.status]:
+        allowed = ", ".join(sorted(TRANSITIONS[record.status])) or "nothing else"
+        raise RunError(f"Run {record.id} is {record.status} and cannot become {status}; it can become {allowed}.")

@@ -1,0 +1,221 @@
+"""The run store: run directories under one root, their records, and the only way to change them."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import filelock
+from pydantic import ValidationError
+
+from bcecore.config import RunConfig
+from bcecore.errors import RunError
+from bcecore.files import disk_full_explained, read_json, write_json
+from bcecore.settings import parse_config
+from bcecore.store.identity import ProcessIdentity
+from bcecore.store.record import RunRecord, Status, check_transition, now
+
+RUNS_DIR_VARIABLE = "BCE_RUNS_DIR"
+MAX_NAME_CHARACTERS = 100
+STOP_REQUEST = "stop.request"
+"""Name of the file in a run directory that asks its process to save and stop."""
+
+_REPOSITORY = Path(__file__).parent.parent.parent
+_RUN_ID = re.compile(r"^\d{8}-\d{6}-[a-z0-9-]{1,40}-[0-9a-f]{4}$")
+_LOCK_SECONDS = 10.0
+
+
+def default_runs_directory() -> Path:
+    """Where runs live: `BCE_RUNS_DIR` if set, else `runs/` beside app.py."""
+    return Path(os.environ.get(RUNS_DIR_VARIABLE) or _REPOSITORY / "runs").expanduser().resolve()
+
+
+def slug(name: str) -> str:
+    """A name as it may stand in a run id: lower-case ASCII letters, digits and hyphens, at most 40."""
+    # ı has no decomposition, and "baski" reads better than "bask".
+    plain = unicodedata.normalize("NFKD", name.replace("ı", "i")).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain)[:40].strip("-") or "run"
+
+
+class RunStore:
+    """The runs in one directory. Safe to use from several processes at once."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = (root or default_runs_directory()).expanduser().resolve()
+
+    # -- where things are
+
+    def directory(self, run_id: str) -> Path:
+        """The directory of a run. Raises RunError for a name that is not a run id or a run that is not there."""
+        directory = self._checked(run_id)
+        if not (directory / "run.json").is_file():
+            raise RunError(f"There is no run {run_id} in {self.root}. `python -m bcecore runs` lists the runs.")
+        return directory
+
+    def _checked(self, run_id: str) -> Path:
+        if not _RUN_ID.match(run_id):
+            raise RunError(f"{run_id!r} is not the id of a run. `python -m bcecore runs` lists the runs.")
+        return self.root / run_id
+
+    def resolve(self, reference: str) -> str:
+        """The run id that a person means by an id, the beginning or end of one, or a name.
+
+        Raises RunError when there is no such run, or several.
+        """
+        if _RUN_ID.match(reference) and (self.root / reference / "run.json").is_file():
+            return reference
+        matches = [
+            record.id
+            for record in self.records()
+            if record.name == reference or record.id.startswith(reference) or record.id.endswith(f"-{reference}")
+        ]
+        if len(matches) == 1:
+            return matches[0]
+        if not matches:
+            raise RunError(f"There is no run {reference!r} in {self.root}. `python -m bcecore runs` lists the runs.")
+        raise RunError(
+            f"{reference!r} could be any of {len(matches)} runs: {', '.join(matches[:5])}. Give more of the id."
+        )
+
+    # -- reading
+
+    def record(self, run_id: str) -> RunRecord:
+        """The record of a run. Raises RunError for one that is not there or cannot be read."""
+        path = self.directory(run_id) / "run.json"
+        try:
+            return RunRecord.model_validate(read_json(path))
+        except (ValueError, ValidationError) as error:
+            raise RunError(f"The record of run {run_id} ({path}) is damaged and cannot be read: {error}") from error
+
+    def config(self, run_id: str) -> RunConfig:
+        """The frozen settings of a run. Raises RunError when they cannot be read."""
+        path = self.directory(run_id) / "config.json"
+        try:
+            return parse_config(read_json(path))
+        except (OSError, ValueError) as error:
+            raise RunError(f"The settings of run {run_id} ({path}) cannot be read: {error}") from error
+
+    def ids(self) -> list[str]:
+        """The ids of all runs, newest first."""
+        if not self.root.is_dir():
+            return []
+        names = [entry.name for entry in os.scandir(self.root) if _RUN_ID.match(entry.name)]
+        return sorted((name for name in names if (self.root / name / "run.json").is_file()), reverse=True)
+
+    def records(self) -> list[RunRecord]:
+        """The records of all runs that can be read, newest first."""
+        found = []
+        for run_id in self.ids():
+            try:
+                found.append(self.record(run_id))
+            except RunError:
+                continue  # a damaged record must not hide the other runs
+        return found
+
+    # -- writing
+
+    def create(
+        self,
+        config: RunConfig,
+        name: str,
+        fill: Callable[[Path], None],
+        *,
+        recipe: str | None = None,
+        dataset: dict[str, Any] | None = None,
+    ) -> str:
+        """Make a run in status `queued` and return its id.
+
+        `fill(directory)` writes the run's text and tokenizer. The directory appears under its name only when it is
+        complete; when anything fails, nothing is left behind. Raises RunError for an unusable name, DiskFullError.
+        """
+        name = check_name(name)
+        created = now()
+        run_id = f"{created:%Y%m%d-%H%M%S}-{slug(name)}-{secrets.token_hex(2)}"
+        record = RunRecord(
+            id=run_id, name=name, created=created, status_since=created, recipe=recipe, dataset=dataset or {}
+        )
+        unfinished = self.root / f".new-{run_id}"
+        try:
+            with disk_full_explained(unfinished):
+                unfinished.mkdir(parents=True)
+                fill(unfinished)
+            write_json(unfinished / "config.json", config.model_dump(mode="json"))
+            self._write(unfinished, record)
+            unfinished.rename(self.root / run_id)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        return run_id
+
+    def update(self, run_id: str, *, durable: bool = True, **changes: Any) -> RunRecord:
+        """Change fields of a run's record (not its status) and return the new record."""
+        assert "status" not in changes, "a status changes through `transition`"
+        with self._locked(run_id):
+            record = self.record(run_id).model_copy(update=changes)
+            self._write(self.directory(run_id), record, durable=durable)
+        return record
+
+    def transition(self, run_id: str, status: Status, **changes: Any) -> RunRecord:
+        """Give a run a new status, with other changes in the same write. Raises RunError if it may not follow."""
+        with self._locked(run_id):
+            before = self.record(run_id)
+            check_transition(before, status)
+            record = before.model_copy(update={**changes, "status": status, "status_since": now()})
+            self._write(self.directory(run_id), record)
+        return record
+
+    def mark_dead(self, run_id: str, expected: RunRecord, status: Status, **changes: Any) -> RunRecord:
+        """Like `transition`, but only if the record is still in the state that `expected` shows.
+
+        For a judgement that somebody else's process is gone, made on a record that may have changed since.
+        """
+        with self._locked(run_id):
+            before = self.record(run_id)
+            if (before.status, before.process) != (expected.status, expected.process):
+                return before
+            check_transition(before, status)
+            record = before.model_copy(update={**changes, "status": status, "status_since": now()})
+            self._write(self.directory(run_id), record)
+        return record
+
+    def adopt(self, run_id: str, process: ProcessIdentity) -> None:
+        """Record which process was started for a run, unless that process has already done so itself."""
+        with self._locked(run_id):
+            record = self.record(run_id)
+            if record.status == "starting" and record.process is None:
+                self._write(self.directory(run_id), record.model_copy(update={"process": process}))
+
+    def _write(self, directory: Path, record: RunRecord, *, durable: bool = True) -> None:
+        write_json(directory / "run.json", record.model_dump(mode="json"), durable=durable)
+
+    @contextmanager
+    def _locked(self, run_id: str) -> Iterator[None]:
+        path = self.directory(run_id) / "run.lock"
+        try:
+            with filelock.FileLock(path, timeout=_LOCK_SECONDS):
+                yield
+        except filelock.Timeout:
+            raise RunError(
+                f"Run {run_id} is being changed by another process that does not finish. Try again."
+            ) from None
+
+
+def check_name(name: str) -> str:
+    """A run's name as it is kept: one line, not empty, not too long. Raises RunError."""
+    cleaned = " ".join(name.split())
+    if not cleaned:
+        raise RunError("A run needs a name.", field="name")
+    if len(cleaned) > MAX_NAME_CHARACTERS:
+        raise RunError(
+            f"A run's name has at most {MAX_NAME_CHARACTERS} characters, this one {len(cleaned)}.", field="name"
+        )
+    if not cleaned.isprintable():
+        raise RunError("A run's name cannot hold control characters.", field="name")
+    return cleaned

@@ -1,0 +1,171 @@
+"""Reading texts out of .txt, .jsonl, .csv and .parquet files, with a clear sentence for every file that is not one."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from bcecore.config import SAMPLE_TEXT
+from bcecore.errors import TextError
+
+SUFFIXES = (".txt", ".jsonl", ".csv", ".parquet")
+# A longer "line" is a file without line breaks (minified JSON, a dump), not an example; it is also more than any
+# model reads, and a reader without this limit would hold the whole file in memory.
+MAX_LINE_CHARACTERS = 1_000_000
+_SNIFFED_BYTES = 8192
+
+_SAMPLES = Path(__file__).parent.parent / "samples"
+SAMPLE_TRAIN_FILE = _SAMPLES / "turkish_english_train.txt"
+SAMPLE_VALIDATION_FILE = _SAMPLES / "turkish_english_validation.txt"
+
+
+def text_path(name: str, *, validation: bool = False) -> Path:
+    """The file that a `train_file` or `validation_file` setting means; 'sample' is the text that comes along."""
+    if name == SAMPLE_TEXT:
+        return SAMPLE_VALIDATION_FILE if validation else SAMPLE_TRAIN_FILE
+    return Path(name).expanduser()
+
+
+def read_texts(path: Path, column: str = "text") -> list[str]:
+    """The non-empty texts of a file, stripped of surrounding white space, in order.
+
+    `column` names the column (or JSON key) and is ignored for .txt. Raises TextError for anything that is not a
+    readable text file; the message says what and where.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise TextError(f"{path.name} is not a kind of file that can be read. Use one of {', '.join(SUFFIXES)}.")
+    if path.is_dir():
+        raise TextError(f"{path} is a folder. Name a file in it.")
+    if not path.exists():
+        raise TextError(f"There is no file {path}. Check the name and the folder.")
+    try:
+        if path.stat().st_size == 0:
+            raise TextError(f"{path.name} is empty. Use a file with at least two lines of text.")
+        raw = _read_parquet(path, column) if suffix == ".parquet" else _read_text_file(path, _READERS[suffix], column)
+    except OSError as error:
+        raise TextError(f"{path} could not be read: {error.strerror or error}.") from error
+    texts = [stripped for text in raw if (stripped := text.strip())]
+    if not texts:
+        raise TextError(f"{path.name} has no text in it, only empty lines. Use a file with at least two lines of text.")
+    return texts
+
+
+def _read_text_file(path: Path, reader: Callable[[IO[str], Path, str], Iterator[str]], column: str) -> list[str]:
+    with path.open("rb") as file:
+        if b"\0" in file.read(_SNIFFED_BYTES):
+            raise TextError(
+                f"{path.name} is not a text file (it holds binary data). Save it as plain text in UTF-8 and try again."
+            )
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return list(reader(file, path, column))
+    except UnicodeDecodeError as error:
+        raise TextError(
+            f"{path.name} is not in UTF-8: byte {error.object[error.start]:#04x} does not fit"
+            f"{_line_of(path, error)}. Save it as UTF-8 (in most editors: Save as, encoding UTF-8) and try again."
+        ) from error
+
+
+def _line_of(path: Path, error: UnicodeDecodeError) -> str:
+    """Where the byte that does not fit stands, in words; the decoder's own position is only within its last chunk."""
+    bad = error.object[error.start : error.start + 1]
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if bad not in line:
+                continue
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return f" in line {number:,}"
+    return ""
+
+
+def _lines(file: IO[str], path: Path) -> Iterator[tuple[int, str]]:
+    number = 0
+    while line := file.readline(MAX_LINE_CHARACTERS + 1):
+        number += 1
+        if len(line) > MAX_LINE_CHARACTERS:
+            raise TextError(
+                f"Line {number:,} of {path.name} is longer than {MAX_LINE_CHARACTERS:,} characters. "
+                "Each line is one example: put line breaks between the examples."
+            )
+        yield number, line.rstrip("\r\n")
+
+
+def _read_txt(file: IO[str], path: Path, _column: str) -> Iterator[str]:
+    for _, line in _lines(file, path):
+        yield line
+
+
+def _read_jsonl(file: IO[str], path: Path, column: str) -> Iterator[str]:
+    for number, line in _lines(file, path):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise TextError(
+                f"Line {number:,} of {path.name} is not JSON ({error}). Every line has to be one JSON object."
+            ) from error
+        if not isinstance(row, dict) or column not in row:
+            found = ", ".join(row) if isinstance(row, dict) else f"a {type(row).__name__}"
+            raise TextError(_no_column(path, column, found, f"line {number:,}"), field="data.column")
+        yield _as_text(row[column], path, number)
+
+
+def _read_csv(file: IO[str], path: Path, column: str) -> Iterator[str]:
+    csv.field_size_limit(MAX_LINE_CHARACTERS)
+    try:
+        reader = csv.DictReader(file)
+        header = reader.fieldnames or []
+        if column not in header:
+            raise TextError(_no_column(path, column, ", ".join(header), "its first line"), field="data.column")
+        for row in reader:
+            yield _as_text(row[column], path, reader.line_num)
+    except csv.Error as error:
+        raise TextError(
+            f"{path.name} is not a well-formed CSV file near line {reader.line_num + 1:,} ({error}). "
+            f"Quote texts that hold commas or line breaks; a text has at most {MAX_LINE_CHARACTERS:,} characters."
+        ) from error
+
+
+def _read_parquet(path: Path, column: str) -> list[str]:
+    # Imported here: pyarrow.parquet takes 0.2 s, and most texts are plain.
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        names = pyarrow.parquet.read_schema(path).names
+        if column not in names:
+            raise TextError(_no_column(path, column, ", ".join(names), "the file"), field="data.column")
+        values = pyarrow.parquet.read_table(path, columns=[column]).column(column).to_pylist()
+    except pyarrow.ArrowException as error:
+        raise TextError(f"{path.name} is not a readable Parquet file: {error}") from error
+    return [_as_text(value, path, number) for number, value in enumerate(values, start=1)]
+
+
+def _as_text(value: object, path: Path, number: int) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise TextError(
+            f"Row {number:,} of {path.name} holds {value!r} where a text was expected. Name the column with the texts.",
+            field="data.column",
+        )
+    if len(value) > MAX_LINE_CHARACTERS:
+        raise TextError(
+            f"Row {number:,} of {path.name} is longer than {MAX_LINE_CHARACTERS:,} characters. "
+            "Each row is one example: divide it."
+        )
+    return value
+
+
+def _no_column(path: Path, column: str, found: str, where: str) -> str:
+    return f"{path.name} has no column '{column}': {where} has {found or 'no columns'}. Name one of those."
+
+
+_READERS = {".txt": _read_txt, ".jsonl": _read_jsonl, ".csv": _read_csv}

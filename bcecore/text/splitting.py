@@ -1,0 +1,45 @@
+"""Dividing texts into those to learn from and those to check against. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Sequence
+
+
+def normalised(text: str) -> str:
+    """`text` as it counts when two lines are compared: case, white space and punctuation make no difference."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join("".join(c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in folded).split())
+
+
+def split_fraction(texts: Sequence[str], fraction: float, seed: int) -> tuple[list[int], list[int]]:
+    """Indices of the training and the validation texts, each in order: disjoint, and the same for the same seed.
+
+    Lines that differ only in case, white space or punctuation stay on one side, so that the model is never checked
+    against a line it has learnt. Which side a line is on depends on the line and the seed alone through a hash: the
+    lines with the smallest hashes are set aside, as many as come nearest to `fraction` of all (at least one, and at
+    least one stays for training). With a single distinct line, the validation side is empty.
+    """
+    groups: dict[str, list[int]] = {}
+    for index, text in enumerate(texts):
+        groups.setdefault(normalised(text) or text, []).append(index)
+    wanted = max(1, round(fraction * len(texts)))
+    validation: list[int] = []
+    ranked = sorted(groups, key=lambda key: hashlib.sha256(f"{seed}\n{key}".encode()).digest())
+    for key in ranked[:-1]:  # one group always stays for training
+        group = groups[key]
+        over = len(validation) + len(group) - wanted
+        if validation and over > 0 and over >= wanted - len(validation):
+            continue  # a large group of duplicates would overshoot by more than it is short now
+        validation.extend(group)
+        if len(validation) >= wanted:
+            break
+    chosen = set(validation)
+    return [index for index in range(len(texts)) if index not in chosen], sorted(chosen)
+
+
+def shared_texts(train: Sequence[str], validation: Sequence[str]) -> int:
+    """How many validation texts are, after normalisation, also training texts."""
+    known = {normalised(text) for text in train}
+    return sum(normalised(text) in known for text in validation)
