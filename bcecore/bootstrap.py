@@ -392,9 +392,11 @@ def run_dashboard(port: int | None, runs_dir: Path | None, open_browser: bool) -
         if port is None:
             _say(f"No port from {FIRST_PORT} to {LAST_PORT} is free: name another with --port.")
             return 2
-    elif (problem := port_problem(port)) is not None:
-        _say(f"Port {port} cannot be used, {problem}: name another with --port, or leave it out to get a free one.")
-        return 2
+    else:
+        problem = port_problem(port)
+        if problem is not None:
+            _say(f"Port {port} cannot be used, {problem}: name another with --port, or leave it out to get a free one.")
+            return 2
 
     env = dict(os.environ)
     if runs_dir is not None:

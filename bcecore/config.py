@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from bcecore import schedule
@@ -25,7 +25,7 @@ ModelKind = Literal["offline", "hub", "local"]
 ValidationMode = Literal["fraction", "file", "first_rows_of_training", "none"]
 Profile = Literal["seed", "active"]
 
-_HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$", re.ASCII)
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 
 
 def setting(
@@ -40,6 +40,14 @@ class Section(BaseModel):
     """Base of the config's parts: frozen, and an unknown key is an error rather than a silent nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        # pydantic takes true for 1, and a run with a batch size of true is a mistake.
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise PydanticCustomError("switch_for_a_number", "true and false are for switches")
+        return value
 
 
 def _refuse(field: str, value: object, message: str) -> PydanticCustomError:
@@ -551,7 +559,7 @@ def source_kind(source: str) -> ModelKind:
     """Whether a model or tokenizer source is built here, a Hub name, or a folder on this machine."""
     if source == OFFLINE_MODEL:
         return "offline"
-    return "hub" if _HUB_ID.match(source) else "local"
+    return "hub" if _HUB_ID.fullmatch(source) else "local"
 
 
 def block_size_message(positions: int) -> str:

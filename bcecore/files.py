@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-import tempfile
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,16 +40,16 @@ def write_bytes_atomically(path: Path, content: bytes, *, durable: bool = True) 
     rewritten every second, where a power cut may lose the last one. Raises DiskFullError; the old content then stays.
     """
     with disk_full_explained(path):
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("xb") as file:
                 file.write(content)
                 file.flush()
                 if durable:
                     os.fsync(file.fileno())
-            _replace(Path(temporary), path)
+            _replace(temporary, path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
 
 
@@ -74,6 +74,22 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file. Raises FileNotFoundError, or ValueError for anything that is not whole JSON."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def expanded(name: str) -> Path:
+    """The path that a person wrote, with a leading `~` made into the home folder where there is one."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # ~somebody who is not known here
+        return Path(name)
+
+
+def is_directory(path: Path) -> bool:
+    """Whether `path` is a folder that can be looked at; false also for what is no possible path."""
+    try:
+        return path.is_dir()
+    except OSError:  # too long a name, or a parent that may not be looked into
+        return False
 
 
 def directory_size(directory: Path) -> int:

@@ -31,20 +31,33 @@ def parse_config(values: Mapping[str, Any]) -> RunConfig:
 
 def problems_of(error: ValidationError) -> list[Problem]:
     """What pydantic found, each with its dotted key, the value received and a sentence."""
+    described = {item.key: item for item in describe()}
     problems = []
     for item in error.errors():
-        path = [str(part) for part in item["loc"] if not str(part).startswith("function-")]
-        value, message = item.get("input"), item["msg"]
+        # Beyond section and setting, pydantic names the place in a list.
+        key, value = ".".join(map(str, item["loc"][:2])), item.get("input")
         if item["type"] == "impossible":
             context = item["ctx"]
-            path, value, message = [*path, context["field"]], context["value"], context["text"]
+            key = ".".join(filter(None, [key, context["field"]]))
+            value, message = context["value"], context["text"]
         elif item["type"] == "extra_forbidden":
-            message = f"there is no such setting. {_nearest_keys('.'.join(path))}"
+            message = f"there is no such setting. {_nearest_keys(key)}"
+        elif key in described:
+            message = f"has to be {described[key].expected}"
         else:
-            message = f"{message[0].lower()}{message[1:]}"
-        shown = "" if isinstance(value, (dict, BaseModel)) else f" (got {value!r})"
-        problems.append(Problem(".".join(path), value, f"{message}{shown}"))
+            message = "has to be a JSON object with settings in it"
+        shown = "" if isinstance(value, (dict, BaseModel)) else f" (got {_shown(value)})"
+        problems.append(Problem(key, value, f"{message}{shown}"))
     return problems
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_shown, value)) or "nothing"
+    text = json.dumps(value) if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def _nearest_keys(key: str) -> str:
@@ -62,6 +75,17 @@ def with_values(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
             raise ConfigError([Problem(key, value, f"there is no such setting. {_nearest_keys(key)}")])
         values[section][name] = value
     return parse_config(values)
+
+
+def overlay(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
+    """A copy with nested `{"section": {"name": value}}` changed, as a configuration file gives them. Raises ConfigError."""
+    merged = config.model_dump()
+    for section, part in values.items():
+        if isinstance(part, Mapping) and section in merged:
+            merged[section].update(part)
+        else:
+            merged[section] = part
+    return parse_config(merged)
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
@@ -128,10 +152,23 @@ class Described:
         """The bounds in words, or an empty string."""
         parts = []
         if self.minimum is not None:
-            parts.append(f"{'above' if self.exclusive_minimum else 'at least'} {self.minimum:g}")
+            parts.append(f"{'above' if self.exclusive_minimum else 'at least'} {readable_number(self.minimum)}")
         if self.maximum is not None:
-            parts.append(f"{'below' if self.exclusive_maximum else 'at most'} {self.maximum:g}")
+            parts.append(f"{'below' if self.exclusive_maximum else 'at most'} {readable_number(self.maximum)}")
         return ", ".join(parts)
+
+    @property
+    def expected(self) -> str:
+        """What the setting takes, in words."""
+        kinds = {
+            "bool": "true or false",
+            "int": "a whole number",
+            "float": "a number",
+            "choice": f"one of {', '.join(self.choices)}",
+            "text": "a text" if self.optional else "a text that is not empty",
+            "list": "names, separated by commas",
+        }
+        return f"{kinds[self.kind]}{', ' if self.bounds else ''}{self.bounds}{', or empty' if self.optional else ''}"
 
 
 def describe() -> list[Described]:
@@ -188,7 +225,7 @@ def _described(section: str, section_title: str, name: str, field: FieldInfo) ->
 def load_config_file(path: Path) -> dict[str, Any]:
     """The nested values of a JSON configuration file. Raises ConfigError naming the file."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError([Problem("", path, f"there is no configuration file {path}.")]) from None
     except (OSError, ValueError) as error:

@@ -16,16 +16,14 @@ import tokenizers
 
 from bcecore.config import AUTO_TOKENIZER, SAMPLE_TEXT, RunConfig, block_size_message, check_against_text, source_kind
 from bcecore.errors import ConfigError, ModelError, Problem
-from bcecore.files import disk_full_explained
+from bcecore.files import expanded, is_directory, write_bytes_atomically
 from bcecore.settings import with_values
 from bcecore.store.runs import RunStore, check_name
 from bcecore.text.prepare import PreparedText, prepare
 from bcecore.text.reading import SUFFIXES
-from bcecore.text.sources import model_facts, positions
+from bcecore.text.sources import BERT_FAMILY, model_facts, positions
 from bcecore.text.tokenizing import Encoded, encode, write_tokenizer
 
-# Families that attend to both sides of a word unless told otherwise; every other causal model reads left to right.
-BERT_FAMILY = ("bert", "roberta", "electra", "xlm-roberta", "camembert", "roformer", "megatron-bert", "ernie")
 # What Hugging Face's Trainer can report to, and the module each needs.
 TRACKERS = {
     "tensorboard": "tensorboard",
@@ -86,13 +84,13 @@ def with_absolute_paths(config: RunConfig, base: Path | None = None) -> RunConfi
         value = getattr(getattr(config, section), name)
         if value == AUTO_TOKENIZER or source_kind(value) == "offline":
             continue
-        path = base / Path(value).expanduser()
-        if source_kind(value) == "local" or path.is_dir():
+        path = base / expanded(value)
+        if source_kind(value) == "local" or is_directory(path):
             changes[key] = str(path.resolve())
     for key in ("train_file", "validation_file"):
         value = getattr(config.data, key)
         if value is not None and value != SAMPLE_TEXT:
-            changes[f"data.{key}"] = str((base / Path(value).expanduser()).resolve())
+            changes[f"data.{key}"] = str((base / expanded(value)).resolve())
     return with_values(config, changes)
 
 
@@ -112,9 +110,26 @@ def check(config: RunConfig, tokenizer_directory: Path | None = None) -> Checked
     train = encode(tokenizer, text.train, config.data.block_size)
     validation = encode(tokenizer, text.validation, config.data.block_size)
     _check_lengths(config, text, train, validation)
-    check_against_text(config, train_examples=len(train.ids))
-    total_steps = config.total_steps(len(train.ids))
-    return Checked(config, text, tokenizer, train, validation, total_steps, config.steps_per_epoch(len(train.ids)))
+    return _checked(config, text, tokenizer, train, validation)
+
+
+def with_other_settings(checked: Checked, config: RunConfig) -> Checked:
+    """Like `check(config)`, for settings that differ from the checked ones only outside `model` and `data`.
+
+    Nothing is read again: while somebody edits a form, the text stays as it was found. Raises a BceError as `check`.
+    """
+    assert (config.model, config.data) == (checked.config.model, checked.config.data)
+    _check_trackers(config)
+    return _checked(config, checked.text, checked.tokenizer, checked.train, checked.validation)
+
+
+def _checked(
+    config: RunConfig, text: PreparedText, tokenizer: tokenizers.Tokenizer, train: Encoded, validation: Encoded
+) -> Checked:
+    examples = len(train.ids)
+    check_against_text(config, train_examples=examples)
+    total_steps, per_epoch = config.total_steps(examples), config.steps_per_epoch(examples)
+    return Checked(config, text, tokenizer, train, validation, total_steps, per_epoch)
 
 
 def _check_trackers(config: RunConfig) -> None:
@@ -182,7 +197,9 @@ def submit(store: RunStore, config: RunConfig, *, name: str, recipe: str | None 
             data.mkdir()
             _write_lines(data / "train.jsonl", checked.text.train)
             _write_lines(data / "validation.jsonl", checked.text.validation)
-            shutil.copytree(scratch, data / "tokenizer")
+            (data / "tokenizer").mkdir()
+            for file in Path(scratch).iterdir():  # shutil.copytree would hide that the disk is full
+                shutil.copyfile(file, data / "tokenizer" / file.name)
 
         return store.create(config, name, fill, recipe=recipe, dataset=checked.dataset)
 
@@ -202,8 +219,7 @@ def keep_upload(store: RunStore, name: str, content: bytes) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     suffix = Path(name).suffix.lower()
     path = directory / f"{secrets.token_hex(8)}{suffix if suffix in SUFFIXES else '.unknown'}"
-    with disk_full_explained(path):
-        path.write_bytes(content)
+    write_bytes_atomically(path, content, durable=False)
     return path
 
 

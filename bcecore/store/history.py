@@ -25,11 +25,11 @@ class History:
 
     def refresh(self) -> bool:
         """Read what was added to the log; True if anything was."""
-        changed = False
-        for record in self._tail.read():
-            if self._tail.reset and not changed:
-                self._rows.clear()
-            changed = True
+        records = list(self._tail.read())
+        changed = bool(records) or self._tail.reset
+        if self._tail.reset:
+            self._rows.clear()
+        for record in records:
             self._add(record)
         if changed:
             self._frame = None

@@ -54,11 +54,11 @@ def identity_of(pid: int) -> ProcessIdentity | None:
 def _linux_stat(pid: int) -> tuple[str, int] | None:
     """State letter and start ticks; psutil derives its create time from the boot time, which clock changes move."""
     try:
-        content = Path(f"/proc/{pid}/stat").read_text()
+        content = Path(f"/proc/{pid}/stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The command in parentheses may itself hold spaces and parentheses.
-    fields = content[content.rindex(")") + 2 :].split()
+    # The command in parentheses may itself hold spaces, parentheses and half characters.
+    fields = content[content.rindex(b")") + 2 :].decode().split()
     return fields[0], int(fields[19])
 
 

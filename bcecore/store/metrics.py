@@ -47,9 +47,15 @@ class MetricsWriter:
     def write(self, values: Mapping[str, Any]) -> None:
         """Append one line. Raises DiskFullError."""
         data = metrics_line(values).encode() + b"\n"
+        written = 0
         with disk_full_explained(self._path):
-            while data:
-                data = data[os.write(self._file, data) :]
+            try:
+                while written < len(data):
+                    written += os.write(self._file, data[written:])
+            except OSError:
+                # Half a line would swallow the one after it.
+                os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+                raise
 
     def close(self) -> None:
         os.close(self._file)

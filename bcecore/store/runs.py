@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import filelock
-from pydantic import ValidationError
 
 from bcecore.config import RunConfig
 from bcecore.errors import RunError
@@ -28,7 +27,7 @@ STOP_REQUEST = "stop.request"
 """Name of the file in a run directory that asks its process to save and stop."""
 
 _REPOSITORY = Path(__file__).parent.parent.parent
-_RUN_ID = re.compile(r"^\d{8}-\d{6}-[a-z0-9-]{1,40}-[0-9a-f]{4}$")
+_RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9-]{1,40}-[0-9a-f]{4}", re.ASCII)
 _LOCK_SECONDS = 10.0
 
 
@@ -60,7 +59,7 @@ class RunStore:
         return directory
 
     def _checked(self, run_id: str) -> Path:
-        if not _RUN_ID.match(run_id):
+        if not _RUN_ID.fullmatch(run_id):
             raise RunError(f"{run_id!r} is not the id of a run. `python -m bcecore runs` lists the runs.")
         return self.root / run_id
 
@@ -69,12 +68,13 @@ class RunStore:
 
         Raises RunError when there is no such run, or several.
         """
-        if _RUN_ID.match(reference) and (self.root / reference / "run.json").is_file():
+        if _RUN_ID.fullmatch(reference) and (self.root / reference / "run.json").is_file():
             return reference
         matches = [
             record.id
             for record in self.records()
-            if record.name == reference or record.id.startswith(reference) or record.id.endswith(f"-{reference}")
+            if reference
+            and (record.name == reference or record.id.startswith(reference) or record.id.endswith(f"-{reference}"))
         ]
         if len(matches) == 1:
             return matches[0]
@@ -91,7 +91,7 @@ class RunStore:
         path = self.directory(run_id) / "run.json"
         try:
             return RunRecord.model_validate(read_json(path))
-        except (ValueError, ValidationError) as error:
+        except (OSError, ValueError) as error:
             raise RunError(f"The record of run {run_id} ({path}) is damaged and cannot be read: {error}") from error
 
     def config(self, run_id: str) -> RunConfig:
@@ -106,7 +106,7 @@ class RunStore:
         """The ids of all runs, newest first."""
         if not self.root.is_dir():
             return []
-        names = [entry.name for entry in os.scandir(self.root) if _RUN_ID.match(entry.name)]
+        names = [entry.name for entry in os.scandir(self.root) if _RUN_ID.fullmatch(entry.name)]
         return sorted((name for name in names if (self.root / name / "run.json").is_file()), reverse=True)
 
     def records(self) -> list[RunRecord]:

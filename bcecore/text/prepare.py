@@ -12,6 +12,12 @@ from bcecore.errors import ConfigError, Problem, TextError
 from bcecore.text import quality, splitting
 from bcecore.text.reading import read_texts, text_path
 
+_FILTERS = {
+    quality.TOO_SHORT: "data.min_characters",
+    quality.REPEATED: "data.max_repeated_share",
+    quality.SYMBOLS: "data.max_symbol_share",
+}
+
 
 @dataclass(frozen=True)
 class PreparedText:
@@ -53,9 +59,9 @@ def prepare(data: DataConfig) -> PreparedText:
         max_symbol_share=data.max_symbol_share,
     )
     if not kept:
-        raise ConfigError(
-            [Problem("data.min_characters", len(texts), f"the quality filter leaves none of the {len(texts):,} lines.")]
-        )
+        strictest = _FILTERS[max(dropped, key=dropped.__getitem__)]
+        message = f"the quality filter leaves none of the {len(texts):,} lines. Let it keep more."
+        raise ConfigError([Problem(strictest, len(texts), message)])
     train, validation = _split(data, kept)
     train = train[: data.max_train_examples]
     validation = validation[: data.max_validation_examples]

@@ -10,6 +10,7 @@ from typing import IO
 
 from bcecore.config import SAMPLE_TEXT
 from bcecore.errors import TextError
+from bcecore.files import expanded
 
 SUFFIXES = (".txt", ".jsonl", ".csv", ".parquet")
 # A longer "line" is a file without line breaks (minified JSON, a dump), not an example; it is also more than any
@@ -26,7 +27,7 @@ def text_path(name: str, *, validation: bool = False) -> Path:
     """The file that a `train_file` or `validation_file` setting means; 'sample' is the text that comes along."""
     if name == SAMPLE_TEXT:
         return SAMPLE_VALIDATION_FILE if validation else SAMPLE_TRAIN_FILE
-    return Path(name).expanduser()
+    return expanded(name)
 
 
 def read_texts(path: Path, column: str = "text") -> list[str]:
@@ -36,13 +37,13 @@ def read_texts(path: Path, column: str = "text") -> list[str]:
     readable text file; the message says what and where.
     """
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise TextError(f"{path.name} is not a kind of file that can be read. Use one of {', '.join(SUFFIXES)}.")
-    if path.is_dir():
-        raise TextError(f"{path} is a folder. Name a file in it.")
-    if not path.exists():
-        raise TextError(f"There is no file {path}. Check the name and the folder.")
     try:
+        if path.is_dir():
+            raise TextError(f"{path} is a folder. Name a file in it.")
+        if suffix not in SUFFIXES:
+            raise TextError(f"{path.name} is not a kind of file that can be read. Use one of {', '.join(SUFFIXES)}.")
+        if not path.exists():
+            raise TextError(f"There is no file {path}. Check the name and the folder.")
         if path.stat().st_size == 0:
             raise TextError(f"{path.name} is empty. Use a file with at least two lines of text.")
         raw = _read_parquet(path, column) if suffix == ".parquet" else _read_text_file(path, _READERS[suffix], column)
@@ -86,14 +87,15 @@ def _line_of(path: Path, error: UnicodeDecodeError) -> str:
 
 def _lines(file: IO[str], path: Path) -> Iterator[tuple[int, str]]:
     number = 0
-    while line := file.readline(MAX_LINE_CHARACTERS + 1):
+    while line := file.readline(MAX_LINE_CHARACTERS + len("\r\n")):
         number += 1
+        line = line.rstrip("\r\n")
         if len(line) > MAX_LINE_CHARACTERS:
             raise TextError(
                 f"Line {number:,} of {path.name} is longer than {MAX_LINE_CHARACTERS:,} characters. "
                 "Each line is one example: put line breaks between the examples."
             )
-        yield number, line.rstrip("\r\n")
+        yield number, line
 
 
 def _read_txt(file: IO[str], path: Path, _column: str) -> Iterator[str]:
@@ -107,7 +109,7 @@ def _read_jsonl(file: IO[str], path: Path, column: str) -> Iterator[str]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise TextError(
                 f"Line {number:,} of {path.name} is not JSON ({error}). Every line has to be one JSON object."
             ) from error
@@ -120,16 +122,23 @@ def _read_jsonl(file: IO[str], path: Path, column: str) -> Iterator[str]:
 def _read_csv(file: IO[str], path: Path, column: str) -> Iterator[str]:
     csv.field_size_limit(MAX_LINE_CHARACTERS)
     try:
-        reader = csv.DictReader(file)
+        # Strict, or a quotation mark that is never closed makes one text of all the lines behind it.
+        reader = csv.DictReader(file, strict=True)
         header = reader.fieldnames or []
         if column not in header:
             raise TextError(_no_column(path, column, ", ".join(header), "its first line"), field="data.column")
         for row in reader:
+            if any(row.get(None) or ()):
+                raise TextError(
+                    f"Line {reader.line_num:,} of {path.name} has more fields than the first line has names. "
+                    "Quote texts that hold commas."
+                )
             yield _as_text(row[column], path, reader.line_num)
     except csv.Error as error:
         raise TextError(
             f"{path.name} is not a well-formed CSV file near line {reader.line_num + 1:,} ({error}). "
-            f"Quote texts that hold commas or line breaks; a text has at most {MAX_LINE_CHARACTERS:,} characters."
+            "Quote texts that hold commas or line breaks, and write a quotation mark in them twice; a text has at most "
+            f"{MAX_LINE_CHARACTERS:,} characters."
         ) from error
 
 
@@ -161,6 +170,13 @@ def _as_text(value: object, path: Path, number: int) -> str:
             f"Row {number:,} of {path.name} is longer than {MAX_LINE_CHARACTERS:,} characters. "
             "Each row is one example: divide it."
         )
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise TextError(
+            f"Row {number:,} of {path.name} holds half a character ({value[error.start]!a}) at position "
+            f"{error.start + 1:,}, which is no text. Write the whole character."
+        ) from error
     return value
 
 

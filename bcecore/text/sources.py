@@ -14,6 +14,12 @@ from typing import Any
 
 from bcecore.config import source_kind
 from bcecore.errors import ModelError
+from bcecore.files import expanded, is_directory
+
+# Families that attend to both sides of a word unless told otherwise; every other causal model reads left to right.
+BERT_FAMILY = ("bert", "roberta", "electra", "xlm-roberta", "camembert", "roformer", "megatron-bert", "ernie")
+# Their positions are counted from behind the padding token's id, so that their tables hold that many more.
+_ROBERTA_FAMILY = ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "roberta-prelayernorm", "data2vec-text")
 
 _REACH_SECONDS = 5.0
 
@@ -24,8 +30,8 @@ def find_file(source: str, name: str, *, field: str) -> Path | None:
     Raises ModelError, naming the setting `field`, for a folder that is not there or a Hub name that cannot be fetched.
     """
     if source_kind(source) != "hub":
-        directory = Path(source).expanduser()
-        if not directory.is_dir():
+        directory = expanded(source)
+        if not is_directory(directory):
             raise ModelError(
                 f"There is no folder {directory}. Check the path; a Hub name starts with no slash or dot.",
                 field=field,
@@ -39,7 +45,13 @@ def _from_hub(source: str, name: str, field: str) -> Path | None:
     # Imported here: it takes half a second, and most runs never ask the Hub for anything.
     from huggingface_hub import constants, errors, hf_hub_download, try_to_load_from_cache
 
-    cached = try_to_load_from_cache(source, name)
+    try:
+        cached = try_to_load_from_cache(source, name)
+    except errors.HFValidationError as error:
+        raise ModelError(
+            f"{source!r} is neither a name on the Hugging Face Hub (owner/name) nor a folder on this machine.",
+            field=field,
+        ) from error
     if isinstance(cached, str):
         return Path(cached)
     if not _reachable(constants.ENDPOINT):
@@ -105,5 +117,6 @@ def positions(facts: dict[str, Any]) -> int | None:
     """The longest text that a model with this `config.json` can read, in tokens; None where it does not say."""
     for key in ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length"):
         if isinstance(facts.get(key), int):
-            return int(facts[key])
+            unusable = facts.get("pad_token_id", 1) + 1 if facts.get("model_type") in _ROBERTA_FAMILY else 0
+            return int(facts[key]) - int(unusable)
     return None

@@ -9,8 +9,15 @@ from collections.abc import Sequence
 
 def normalised(text: str) -> str:
     """`text` as it counts when two lines are compared: case, white space and punctuation make no difference."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    # In Turkish, I is the capital of ı and İ that of i, and a line does not say which language it is in.
+    folded = folded.replace("i\N{COMBINING DOT ABOVE}", "i").replace("ı", "i")
     return " ".join("".join(c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in folded).split())
+
+
+def _identity(text: str) -> str:
+    """What two lines have in common that count as the same."""
+    return normalised(text) or text  # of lines that are all punctuation, only the very same are
 
 
 def split_fraction(texts: Sequence[str], fraction: float, seed: int) -> tuple[list[int], list[int]]:
@@ -23,23 +30,25 @@ def split_fraction(texts: Sequence[str], fraction: float, seed: int) -> tuple[li
     """
     groups: dict[str, list[int]] = {}
     for index, text in enumerate(texts):
-        groups.setdefault(normalised(text) or text, []).append(index)
+        groups.setdefault(_identity(text), []).append(index)
     wanted = max(1, round(fraction * len(texts)))
     validation: list[int] = []
     ranked = sorted(groups, key=lambda key: hashlib.sha256(f"{seed}\n{key}".encode()).digest())
     for key in ranked[:-1]:  # one group always stays for training
         group = groups[key]
         over = len(validation) + len(group) - wanted
-        if validation and over > 0 and over >= wanted - len(validation):
+        if over > 0 and over >= wanted - len(validation):
             continue  # a large group of duplicates would overshoot by more than it is short now
         validation.extend(group)
         if len(validation) >= wanted:
             break
+    if not validation and len(groups) > 1:  # every line has many duplicates
+        validation = groups[min(ranked, key=lambda key: len(groups[key]))]
     chosen = set(validation)
     return [index for index in range(len(texts)) if index not in chosen], sorted(chosen)
 
 
 def shared_texts(train: Sequence[str], validation: Sequence[str]) -> int:
     """How many validation texts are, after normalisation, also training texts."""
-    known = {normalised(text) for text in train}
-    return sum(normalised(text) in known for text in validation)
+    known = {_identity(text) for text in train}
+    return sum(_identity(text) in known for text in validation)

@@ -13,6 +13,7 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from bcecore.config import AUTO_TOKENIZER, RunConfig
 from bcecore.errors import BceError, ModelError
+from bcecore.files import disk_full_explained
 from bcecore.text.sources import find_file
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -68,13 +69,19 @@ def tokenizer_source(config: RunConfig) -> str | None:
 def write_tokenizer(config: RunConfig, texts: Sequence[str], directory: Path) -> tokenizers.Tokenizer:
     """Put the run's tokenizer into `directory`, complete and independent of where it came from, and load it.
 
-    Raises ModelError for a source that cannot be found or has no usable tokenizer.
+    Raises ModelError for a source that cannot be found or has no usable tokenizer, and DiskFullError.
     """
+    with disk_full_explained(directory):
+        return _write_tokenizer(config, texts, directory)
+
+
+def _write_tokenizer(config: RunConfig, texts: Sequence[str], directory: Path) -> tokenizers.Tokenizer:
     directory.mkdir(parents=True, exist_ok=True)
     source = tokenizer_source(config)
     if source is None:
         tokenizer = train_wordpiece(texts, config.model.vocab_size)
-        tokenizer.save(str(directory / "tokenizer.json"))
+        # Not by the library's own `save`, whose errors do not say that the disk is full.
+        (directory / "tokenizer.json").write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
         settings = {
             "tokenizer_class": "PreTrainedTokenizerFast",
             **{f"{name[1:-1].lower()}_token": name for name in SPECIAL_TOKENS},
@@ -127,6 +134,7 @@ def _bert_from_vocabulary(vocab_file: Path) -> tokenizers.Tokenizer:
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=bool(settings.get("do_lower_case", True)))
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
+    tokenizer.add_special_tokens([token for token in SPECIAL_TOKENS if tokenizer.token_to_id(token) is not None])
     _wrap_like_bert(tokenizer)
     return tokenizer
 

@@ -1,0 +1,140 @@
+"""The BCE regulariser (Behavioral Consciousness Engine, not binary cross-entropy): pooled hidden states in, R out.
+
+The idea and the component names are the Sollana Framework's; this is an independent implementation of the formulas in
+the project's design. Everything is computed for a whole batch at once, on the model's device.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from bcecore.config import SEED_BEHAVIOR_DIM, BCEConfig
+from bcecore.training.memory import StateMemory
+
+COMPONENTS = ("rl", "iso", "dcycle", "dbscan", "auto", "bayes", "fuzzy", "ethics", "master")
+
+_OVERALL = 0.8
+_USER_TYPE = 1.0
+_ENGAGEMENT = 0.6
+_AUTO = 1.0  # automatic discovery is allowed
+_ETHICS = 1.0  # approved
+_MASTER = 0.0  # no candidates
+_SEED_REWARD = 0.5
+# The part of `fuzzy` that does not depend on the state: n = 2 and decay = 0.05.
+_FUZZY_CONSTANT = 0.3 / (1 + math.exp(-0.1 * (2 - 5))) + 0.2 * (1 - 0.05)
+_ISO_MIN_STATES = 16
+_DBSCAN_MIN_STATES = 8
+# A dimension in which the kept states hardly differ would otherwise dominate the distance.
+_VARIANCE_FLOOR = 0.01
+
+
+def pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The mean of the hidden states over the real tokens of each example.
+
+    hidden (B, T, H), mask (B, T) with 1 for real tokens; returns (B, H), at least in float32.
+    """
+    if hidden.dtype in (torch.float16, torch.bfloat16):
+        hidden = hidden.float()
+    weights = mask.to(hidden.dtype)
+    return (hidden * weights.unsqueeze(-1)).sum(dim=1) / weights.sum(dim=1, keepdim=True)
+
+
+@dataclass(frozen=True)
+class BCEOutput:
+    """The regulariser's values for a batch of B examples."""
+
+    loss: torch.Tensor
+    """R of each example, before weighting. Shape (B,)."""
+    components: torch.Tensor
+    """The nine components of each example, in the order of COMPONENTS. Shape (B, 9)."""
+
+
+class Regularizer:
+    """Computes R for the configured profile.
+
+    `memory` is what the active profile compares new states with; the seed profile compares each state with itself and
+    only keeps the states so that their spread can be watched. Call `update` once per optimizer step, in training only.
+    """
+
+    def __init__(self, config: BCEConfig) -> None:
+        self._config = config
+        self.memory = StateMemory(
+            config.memory_size,
+            character_decay=config.character_decay,
+            context_decay=config.context_decay,
+            reward_decay=config.reward_decay,
+        )
+
+    def __call__(self, pooled: torch.Tensor) -> BCEOutput:
+        """R and its components for pooled states of shape (B, H). Reads the memory, never changes it."""
+        components = self._seed(pooled.detach()) if self._config.profile == "seed" else self._active(pooled)
+        value = components.mean(dim=1) * _OVERALL
+        config = self._config
+        if config.scale != 1 or config.gain != 0:
+            value = value * (config.scale * (1 + config.gain * components[:, 0]))
+        if config.clamp_min is not None or config.clamp_max is not None:
+            value = value.clamp(config.clamp_min, config.clamp_max)
+        return BCEOutput(loss=-value, components=components)
+
+    def state(self, pooled: torch.Tensor) -> torch.Tensor:
+        """The part of the pooled states that the active profile looks at and the memory keeps. Shape (B, d)."""
+        dim = self._config.behavior_dim
+        return pooled if dim is None or self._config.profile == "seed" else pooled[:, :dim]
+
+    def update(self, pooled: torch.Tensor, ce: torch.Tensor) -> None:
+        """Take one optimizer step into the memory: all its pooled states (examples, H), detached, and its CE."""
+        self.memory.update(self.state(pooled), ce)
+
+    def _seed(self, pooled: torch.Tensor) -> torch.Tensor:
+        """(B, 9), without gradient: character and context are the state itself, so only its length matters."""
+        # Zero-padding a shorter vector changes nothing here: only the length is used.
+        length = torch.linalg.vector_norm(pooled[:, : self._config.behavior_dim or SEED_BEHAVIOR_DIM], dim=1)
+        nonzero = (length > 0).to(length.dtype)
+        constants = length.new_tensor([_SEED_REWARD, 0, _dcycle(0.0), 0, _AUTO, 0.5, _FUZZY_CONSTANT, _ETHICS, _MASTER])
+        components: torch.Tensor = constants.repeat(len(length), 1)
+        components[:, 2] += 0.4 * nonzero  # cos(v, v) = 1 where v is not 0; for v = 0 the whole cosine term is 0
+        components[:, 5] += 0.5 * nonzero
+        components[:, 6] += 0.5 * length.tanh()
+        return components
+
+    def _active(self, pooled: torch.Tensor) -> torch.Tensor:
+        """(B, 9), differentiable through the pooled states."""
+        v = self.state(pooled)
+        memory = self.memory
+        batch, dim = v.shape
+        length = torch.linalg.vector_norm(v, dim=1)
+        unit = v / length.clamp_min(1e-12).unsqueeze(1)
+        one = torch.ones_like(length)
+        zero = torch.zeros_like(length)
+
+        reward = zero + 0.5 if memory.reward is None else memory.reward.sigmoid().expand(batch)
+        iso, dbscan = zero, zero
+        if memory.count >= _ISO_MIN_STATES:
+            mean, variance = memory.moments()
+            floor = (_VARIANCE_FLOOR * variance.mean()).clamp_min(torch.finfo(v.dtype).tiny)
+            distance = ((v - mean).square() / torch.maximum(variance, floor)).mean(dim=1)  # D²/d
+            iso = 1 / (1 + distance)
+        if memory.count >= _DBSCAN_MIN_STATES:
+            cosines = unit @ memory.units.T  # (B, count); ‖a − b‖² = 2 − 2 cos for unit vectors
+            nearest = cosines.topk(self._config.neighbors, dim=1, sorted=False).values
+            dbscan = ((nearest - 1) / self._config.neighbor_width**2).exp().mean(dim=1)
+        character, context = memory.average("character"), memory.average("context")
+        if character is None or context is None:  # an empty memory: both are the state itself
+            to_character = to_context = (length > 0).to(v.dtype)
+        else:
+            averages = torch.stack((character, context))
+            averages = averages / torch.linalg.vector_norm(averages, dim=1, keepdim=True).clamp_min(1e-12)
+            to_character, to_context = (unit @ averages.T).unbind(dim=1)
+        dcycle = (0.4 * _USER_TYPE + 0.2 * (1 + to_character) + 0.2 * _ENGAGEMENT).clamp(0, 1)
+        bayes = 0.5 * (1 + to_context)
+        fuzzy = (_FUZZY_CONSTANT + 0.5 * (length / math.sqrt(dim)).tanh()).clamp(0, 1)
+        return torch.stack(
+            (reward, iso, dcycle, dbscan, _AUTO * one, bayes, fuzzy, _ETHICS * one, _MASTER * one), dim=1
+        )
+
+
+def _dcycle(cosine_term: float) -> float:
+    return 0.4 * _USER_TYPE + cosine_term + 0.2 * _ENGAGEMENT

@@ -1,0 +1,157 @@
+"""The form as a configuration, checked: what would be launched now, and what is wrong with it, field by field.
+
+Reading the text and cutting it into tokens is the slow part (a second, or a minute for a large file) and depends on
+the `model` and `data` settings only; it is kept, and the other settings are checked against it at every keystroke.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from bcecore.config import AUTO_TOKENIZER, SAMPLE_TEXT, RunConfig, source_kind
+from bcecore.errors import BceError, ConfigError, ModelError, Problem
+from bcecore.jobs import submit
+from bcecore.jobs.submit import Checked
+from bcecore.recipes import Recipe
+from bcecore.settings import differences, parse_config
+from bcecore.text.tokenizing import TOKENIZER_FILES
+from bcecore.ui import launch_state
+from bcecore.ui.config_form import SETTINGS, problem_words
+
+_FAILURE = "launch:failure"
+# A Hub that did not answer is not asked again at every keystroke, nor for ever given up.
+_ASK_AGAIN_SECONDS = 60.0
+# What is found out about the text needs no more than the settings of these two sections.
+_TEXT_SECTIONS = ("model", "data")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The form at this moment."""
+
+    recipe: Recipe
+    config: RunConfig | None
+    """The settings as they stand in the form; None while one of them is impossible."""
+    text: Checked | None
+    """What is known about the text, whatever is wrong with the other settings."""
+    checked: Checked | None
+    """The whole configuration, ready to be launched; None while there is a problem."""
+    problems: dict[str, list[str]]
+    """What is wrong, in words, by the setting it belongs to; "" for what belongs to none."""
+    hub_failed: bool
+    """Whether the model or tokenizer could not be fetched, which another try may mend."""
+
+    @property
+    def changes(self) -> dict[str, tuple[Any, Any]]:
+        """How the form differs from its recipe: `{key: (recipe's value, form's value)}`."""
+        return differences(self.recipe.config, self.config) if self.config else {}
+
+
+@dataclass(frozen=True)
+class _Failure:
+    key: tuple[str, tuple[object, ...]]
+    error: BceError
+    at: float
+
+
+def read_form(recipe: Recipe) -> Draft:
+    """Check what stands in the form. Draws a spinner where it is called while a text is read for the first time."""
+    values, found = launch_state.values_and_problems(recipe)
+    typed_wrong = {problem.field for problem in found}
+    config = text = checked = None
+    hub_failed = False
+    try:
+        config = parse_config(values)
+    except ConfigError as error:
+        found += [problem for problem in error.problems if problem.field not in typed_wrong]
+    if not any(_section(problem.field) in _TEXT_SECTIONS for problem in found):
+        try:
+            text = _text_of(values)
+        except BceError as error:
+            found += _problems_of(error)
+            hub_failed = isinstance(error, ModelError)
+    if config is not None and text is not None and not found:
+        try:
+            checked = submit.with_other_settings(text, submit.with_absolute_paths(config))
+        except BceError as error:
+            found += _problems_of(error)
+    usable = None if typed_wrong else config
+    return Draft(recipe, usable, text, checked, _by_field(found), hub_failed)
+
+
+def try_again() -> None:
+    """Forget that something could not be fetched or read, so that the next look asks again."""
+    st.session_state.pop(_FAILURE, None)
+
+
+def _text_of(values: dict[str, dict[str, Any]]) -> Checked:
+    """What `submit.check` finds in the text, from the cache where nothing has changed. Raises BceError."""
+    config = submit.with_absolute_paths(
+        # BCE off and everything else as it comes: nothing here can clash with the length of the text.
+        parse_config({**{section: values[section] for section in _TEXT_SECTIONS}, "bce": {"enabled": False}})
+    )
+    key = (config.model_dump_json(), tuple(_stamps(config)))
+    failure: _Failure | None = st.session_state.get(_FAILURE)
+    if failure is not None and failure.key == key and time.monotonic() - failure.at < _ASK_AGAIN_SECONDS:
+        raise failure.error
+    try:
+        with st.spinner("Reading the text and cutting it into tokens…"):
+            return _checked(*key)
+    except BceError as error:
+        st.session_state[_FAILURE] = _Failure(key, error, time.monotonic())
+        raise
+
+
+# Two, so that going back and forth between two texts is quick; a large text takes much memory as tokens.
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _checked(config_json: str, stamps: tuple[object, ...]) -> Checked:
+    return submit.check(RunConfig.model_validate_json(config_json))
+
+
+def _stamps(config: RunConfig) -> Iterable[object]:
+    """What tells whether a file that the configuration names is still the same one."""
+    for name in (config.data.train_file, config.data.validation_file):
+        if name not in (None, SAMPLE_TEXT):
+            yield _stamp(Path(str(name)))
+    for source in (config.model.source, config.model.tokenizer):
+        if source != AUTO_TOKENIZER and source_kind(source) == "local":
+            yield from (_stamp(Path(source) / name) for name in ("config.json", *TOKENIZER_FILES))
+
+
+def _stamp(path: Path) -> object:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return str(path), status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _problems_of(error: BceError) -> list[Problem]:
+    return error.problems if isinstance(error, ConfigError) else [Problem(error.field or "", None, str(error))]
+
+
+def _section(field: str) -> str:
+    return field.partition(".")[0]
+
+
+def _by_field(problems: Iterable[Problem]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for problem in problems:
+        field = problem.field if problem.field in SETTINGS else ""
+        found.setdefault(field, []).append(_without_upload_names(problem_words(problem)))
+    return found
+
+
+def _without_upload_names(message: str) -> str:
+    """An upload is kept under a name of ours, which means nothing to the person who uploaded it."""
+    for field in launch_state.TEXT_FIELDS:
+        upload = launch_state.upload_of(field)
+        if upload is not None:
+            message = message.replace(str(upload.path), upload.name).replace(upload.path.name, upload.name)
+    return message

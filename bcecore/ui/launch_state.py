@@ -1,0 +1,208 @@
+"""What somebody has chosen on the Launch page so far, kept in the session: the recipe, every setting, uploads.
+
+Streamlit keeps one session per browser tab, so two people (or tabs) never see each other's half-filled forms, and
+`persist_state="session"` keeps what was typed when its field is not shown or another page is visited.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import streamlit as st
+
+from bcecore.config import OFFLINE_MODEL, SAMPLE_TEXT, RunConfig, source_kind
+from bcecore.errors import DiskFullError, Problem
+from bcecore.jobs import submit
+from bcecore.recipes import DEFAULT_RECIPE, Recipe, load_recipe
+from bcecore.settings import flatten
+from bcecore.store.runs import RunStore
+from bcecore.ui.config_form import SETTINGS, NotANumberError, field_key, typed_from, value_of
+
+TextFrom = Literal["sample", "file", "upload"]
+BCEChoice = Literal["off", "seed", "active"]
+
+RECIPE = "launch:recipe"
+NAME = "launch:name"
+BCE = field_key("bce.enabled")
+"""One choice for two settings, `bce.enabled` and `bce.profile`."""
+TEXT_FIELDS = ("data.train_file", "data.validation_file")
+# Settings that belong to a person's own text rather than to a recipe, and stay when another recipe is chosen.
+_OWN_TEXT = {"data.train_file", "data.column"}
+_SUGGESTED_NAME = "launch:suggested-name"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that came from the browser and waits for its run."""
+
+    path: Path
+    name: str
+    bytes: int
+
+
+def path_key(field: str) -> str:
+    """Where the path of a text on this machine is typed, for the setting `field`."""
+    return f"{field_key(field)}:path"
+
+
+def uploader_key(field: str) -> str:
+    """The key of the uploader of the setting `field`."""
+    return f"{field_key(field)}:uploader"
+
+
+def model_key(kind: str) -> str:
+    """Where the name of a Hub model or the folder of a local one is typed."""
+    return f"{field_key('model.source')}:{kind}"
+
+
+def upload_of(field: str) -> Upload | None:
+    """The upload that is kept for the setting `field`."""
+    kept: Upload | None = st.session_state.get(_upload_key(field))
+    return kept
+
+
+def upload_problem(field: str) -> str | None:
+    """Why the last upload for the setting `field` could not be kept."""
+    message: str | None = st.session_state.get(_upload_problem_key(field))
+    return message
+
+
+def _upload_key(field: str) -> str:
+    return f"{field_key(field)}:upload"
+
+
+def _upload_problem_key(field: str) -> str:
+    return f"{field_key(field)}:upload-problem"
+
+
+def prepare() -> Recipe:
+    """Fill the form from the first recipe if nobody has begun one, and return the recipe that is chosen."""
+    if RECIPE not in st.session_state:
+        st.session_state[RECIPE] = DEFAULT_RECIPE
+        start_from(DEFAULT_RECIPE)
+    return load_recipe(st.session_state[RECIPE])
+
+
+def start_from(name: str, *, keep_own_text: bool = False) -> None:
+    """Fill every field with what the recipe says.
+
+    With `keep_own_text`, a text that somebody chose stays: recipes come with the sample only to have one, and a run
+    on the sample instead of one's own text would be a bad surprise.
+    """
+    config = load_recipe(name).config
+    own = keep_own_text and st.session_state.get(field_key("data.train_file"), SAMPLE_TEXT) != SAMPLE_TEXT
+    for key, value in flatten(config).items():
+        if not (own and key in _OWN_TEXT):
+            _put(key, value, config)
+
+
+def _put(key: str, value: Any, config: RunConfig) -> None:
+    state = st.session_state
+    if key in TEXT_FIELDS:
+        is_path = value not in (None, SAMPLE_TEXT)
+        state[field_key(key)] = "file" if is_path else "sample"
+        state[path_key(key)] = value if is_path else ""
+    elif key == "model.source":
+        kind = source_kind(value)
+        state[field_key(key)] = kind
+        for other in ("hub", "local"):
+            state[model_key(other)] = value if other == kind else ""
+    elif key == "bce.enabled":
+        state[BCE] = config.bce.profile if value else "off"
+    elif key != "bce.profile":
+        state[field_key(key)] = typed_from(SETTINGS[key], value)
+
+
+def values_and_problems(recipe: Recipe) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
+    """The form as nested values, and what was typed that is no value (the recipe's value then stands in for it)."""
+    values: dict[str, dict[str, Any]] = {}
+    problems: list[Problem] = []
+    fallback = flatten(recipe.config)
+    for key, described in SETTINGS.items():
+        try:
+            value = _value(key, recipe)
+        except NotANumberError as error:
+            problems.append(Problem(key, st.session_state[field_key(key)], str(error)))
+            value = fallback[key]
+        if key in TEXT_FIELDS and value == "":
+            problems.append(Problem(key, value, _missing_text(key)))
+            value = SAMPLE_TEXT
+        if key == "model.source" and not value:
+            problems.append(Problem(key, value, "Say which model: type its name or folder."))
+            value = OFFLINE_MODEL
+        values.setdefault(described.section, {})[key.partition(".")[2]] = value
+    return values, problems
+
+
+def _value(key: str, recipe: Recipe) -> Any:
+    state = st.session_state
+    if key in TEXT_FIELDS:
+        # RunConfig refuses a checking file that is not going to be used.
+        unused = key == "data.validation_file" and state[field_key("data.validation")] != "file"
+        return None if unused else _text_file(key)
+    if key == "model.source":
+        return _model_source(state[field_key(key)])
+    if key == "bce.enabled":
+        return state[BCE] != "off"
+    if key == "bce.profile":
+        return recipe.config.bce.profile if state[BCE] == "off" else state[BCE]
+    return value_of(SETTINGS[key], state[field_key(key)])
+
+
+def _text_file(key: str) -> str:
+    source: TextFrom = st.session_state[field_key(key)]
+    if source == "sample":
+        return SAMPLE_TEXT
+    if source == "file":
+        return str(st.session_state[path_key(key)]).strip()
+    upload = upload_of(key)
+    return str(upload.path) if upload else ""
+
+
+def _missing_text(key: str) -> str:
+    if st.session_state[field_key(key)] == "upload":
+        return "Upload a file, or choose another text."
+    return "Type the path of a file, or choose another text."
+
+
+def _model_source(kind: str) -> str:
+    if kind == "offline":
+        return OFFLINE_MODEL
+    name = str(st.session_state[model_key(kind)]).strip()
+    # A folder without a slash or dot in front would be taken for a name on the Hub.
+    return f"./{name}" if kind == "local" and name and source_kind(name) != "local" else name
+
+
+def take_upload(store: RunStore, field: str) -> None:
+    """Keep the file that somebody just gave to the uploader of `field`, or forget it if they took it away."""
+    file = st.session_state[uploader_key(field)]
+    earlier = upload_of(field)
+    kept = None
+    st.session_state[_upload_problem_key(field)] = None
+    if file is not None:
+        try:
+            kept = Upload(submit.keep_upload(store, file.name, file.getvalue()), file.name, file.size)
+        except DiskFullError as error:
+            st.session_state[_upload_problem_key(field)] = str(error)
+            return
+    st.session_state[_upload_key(field)] = kept
+    if earlier is not None:
+        submit.forget_upload(earlier.path)
+
+
+def shown_path(value: str) -> str:
+    """A text setting's value as people know it: the name an upload had, not where it is kept."""
+    for field in TEXT_FIELDS:
+        upload = upload_of(field)
+        if upload is not None and str(upload.path) == value:
+            return upload.name
+    return value
+
+
+def suggest_name(name: str) -> None:
+    """Put a run name into its field, unless somebody has typed one of their own."""
+    if st.session_state.get(NAME, "") == st.session_state.get(_SUGGESTED_NAME, ""):
+        st.session_state[NAME] = name
+    st.session_state[_SUGGESTED_NAME] = name

@@ -1,0 +1,35 @@
+"""The frame of every page: its title, the way to the other pages, and the run store.
+
+Every page begins with `begin`. The navigation is drawn here and not discovered, so that names, icons and order are
+ours (`client.showSidebarNavigation` is off).
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import streamlit as st
+
+from bcecore.store.runs import RunStore
+
+PRODUCT = "BCE Lab"
+RUN_PARAMETER = "run"
+"""Name of the query parameter that says which run the Run page shows."""
+HOME_PAGE, LAUNCH_PAGE, RUN_PAGE = "app.py", "pages/Launch.py", "pages/Run.py"
+
+
+def begin(title: str, *, icon: str = ":material/science:") -> RunStore:
+    """Set the page up, draw the sidebar, and return the store of the runs. The first call of every page."""
+    st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=icon, layout="wide")
+    with st.sidebar:
+        st.markdown(f"#### {PRODUCT}")
+        st.page_link(HOME_PAGE, label="Home", icon=":material/home:")
+        st.page_link(LAUNCH_PAGE, label="Launch", icon=":material/rocket_launch:")
+        st.page_link(RUN_PAGE, label="Run", icon=":material/monitoring:")
+        st.caption("BCE here is the Behavioral Consciousness Engine, not binary cross-entropy.")
+    return RunStore()
+
+
+def open_run(run_id: str) -> NoReturn:
+    """Leave for the page of a run."""
+    st.switch_page(RUN_PAGE, query_params={RUN_PARAMETER: run_id})

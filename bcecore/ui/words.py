@@ -1,0 +1,54 @@
+"""What pages say: numbers and times (from `report.words`, which reports share) and the status of a run.
+
+A status is always an icon, a word and a colour together, so that none of them has to carry the meaning alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bcecore.report.words import age, count, duration, moment, number, percent, scientific, size
+from bcecore.store.record import Status
+
+__all__ = [
+    "STATUS_WORDS",
+    "StatusWords",
+    "age",
+    "count",
+    "duration",
+    "moment",
+    "number",
+    "percent",
+    "scientific",
+    "size",
+]
+
+BadgeColor = Literal["red", "orange", "blue", "green", "gray"]
+
+
+@dataclass(frozen=True)
+class StatusWords:
+    """How a status looks."""
+
+    icon: str
+    """For Streamlit's labels."""
+    sign: str
+    """The same as one character, for table cells."""
+    word: str
+    color: BadgeColor
+
+
+STATUS_WORDS: dict[Status, StatusWords] = {
+    "queued": StatusWords(":material/schedule:", "○", "Waiting", "gray"),
+    "held": StatusWords(":material/pause_circle:", "‖", "On hold", "gray"),
+    "removed": StatusWords(":material/remove_circle:", "–", "Removed", "gray"),
+    "starting": StatusWords(":material/hourglass_top:", "◔", "Starting", "blue"),
+    "running": StatusWords(":material/play_circle:", "▶", "Running", "blue"),
+    "stopping": StatusWords(":material/pending:", "◑", "Stopping", "orange"),
+    "finished": StatusWords(":material/check_circle:", "✓", "Finished", "green"),
+    "stopped": StatusWords(":material/stop_circle:", "■", "Stopped", "orange"),
+    "failed": StatusWords(":material/error:", "✕", "Failed", "red"),
+    "crashed": StatusWords(":material/power_off:", "✕", "Crashed", "red"),
+    "imported": StatusWords(":material/download_done:", "↓", "Imported", "gray"),
+}
