@@ -78,7 +78,7 @@ def with_values(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
 
 
 def overlay(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
-    """A copy with nested `{"section": {"name": value}}` changed, as a configuration file gives them. Raises ConfigError."""
+    """A copy with nested `{"section": {"name": value}}` changed, as a file gives them. Raises ConfigError."""
     merged = config.model_dump()
     for section, part in values.items():
         if isinstance(part, Mapping) and section in merged:

@@ -46,6 +46,11 @@ def checkpoints(run_directory: Path) -> list[Checkpoint]:
     return sorted(found, key=lambda checkpoint: checkpoint.step)
 
 
+def checkpoint_steps(run_directory: Path) -> list[int]:
+    """The steps of the whole checkpoints of a run, in order."""
+    return [checkpoint.step for checkpoint in checkpoints(run_directory) if checkpoint.complete]
+
+
 def last_complete(run_directory: Path) -> Checkpoint | None:
     """The whole checkpoint with the highest step, or None."""
     return next((checkpoint for checkpoint in reversed(checkpoints(run_directory)) if checkpoint.complete), None)
