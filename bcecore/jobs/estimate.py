@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bcecore.files import read_json, write_json
 from bcecore.jobs.local import spawn
-from bcecore.jobs.submit import Checked
+from bcecore.jobs.submit import Checked, submit
 from bcecore.settings import flatten
 from bcecore.store.identity import ProcessIdentity, identity_of, is_alive
 from bcecore.store.record import now
@@ -120,9 +120,9 @@ def start_probe(store: RunStore, checked: Checked) -> None:
     if result.exists() or is_probing(store, checked) or probe_failure(store, checked):
         return
     result.parent.mkdir(parents=True, exist_ok=True)
-    settings = result.with_suffix(".config")
-    write_json(settings, checked.config.model_dump(mode="json"))
-    process = spawn(["-m", "bcecore.training.probe", str(settings), str(result)], result.with_suffix(".log"))
+    scratch = RunStore(result.parent / "runs")
+    directory = scratch.directory(submit(scratch, checked.config, name="probe"))
+    process = spawn(["-m", "bcecore.training.probe", str(directory), str(result)], result.with_suffix(".log"))
     pending = _Pending(process=identity_of(process.pid))
     write_json(result.with_suffix(".pending"), pending.model_dump(mode="json"))
 

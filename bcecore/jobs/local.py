@@ -28,6 +28,9 @@ ALLOCATOR_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": "8589934592",
     "MALLOC_TOP_PAD_": "67108864",
 }
+# By default a thread that waits for its sisters keeps its core busy for milliseconds. Two trainings on one machine then
+# take each other's cores without working: measured on 2 cores with load 8, a step of 36 ms took 700 ms.
+THREAD_ENVIRONMENT = {"GOMP_SPINCOUNT": "10000"}
 
 
 def training_environment() -> dict[str, str]:
@@ -35,6 +38,7 @@ def training_environment() -> dict[str, str]:
     environment = {
         **os.environ,
         **ALLOCATOR_ENVIRONMENT,
+        **THREAD_ENVIRONMENT,
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",

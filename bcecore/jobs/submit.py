@@ -102,11 +102,16 @@ def check(config: RunConfig, tokenizer_directory: Path | None = None) -> Checked
     setting.
     """
     _check_trackers(config)
-    if config.model.kind != "offline":
-        _check_model(config)
+    words = None if config.model.kind == "offline" else _check_model(config)
     text = prepare(config.data)
     with tempfile.TemporaryDirectory() as scratch:
         tokenizer = write_tokenizer(config, text.train, tokenizer_directory or Path(scratch))
+    if words is not None and tokenizer.get_vocab_size() > words:
+        raise ModelError(
+            f"The tokenizer knows {tokenizer.get_vocab_size():,} tokens, but {config.model.source} only {words:,}. Use "
+            "the model's own tokenizer (set it to 'auto').",
+            field="model.tokenizer",
+        )
     train = encode(tokenizer, text.train, config.data.block_size)
     validation = encode(tokenizer, text.validation, config.data.block_size)
     _check_lengths(config, text, train, validation)
@@ -145,7 +150,8 @@ def _check_trackers(config: RunConfig) -> None:
         raise ConfigError([Problem("logging.report_to", config.logging.report_to, message)])
 
 
-def _check_model(config: RunConfig) -> None:
+def _check_model(config: RunConfig) -> int | None:
+    """Check what a model's config.json says against the settings; return how many tokens it knows, if it says so."""
     facts = model_facts(config.model.source)
     limit = positions(facts)
     if limit is not None and config.data.block_size > limit:
@@ -156,6 +162,8 @@ def _check_model(config: RunConfig) -> None:
             "made to see the word that they have to predict. Switch 'Reads left to right' on.",
             field="model.causal",
         )
+    words = facts.get("vocab_size")
+    return words if isinstance(words, int) else None
 
 
 def _check_lengths(config: RunConfig, text: PreparedText, train: Encoded, validation: Encoded) -> None:

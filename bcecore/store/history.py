@@ -37,7 +37,8 @@ class History:
 
     def _add(self, record: dict[str, Any]) -> None:
         if record.get("event") == RESUME:
-            self._rows = {step: row for step, row in self._rows.items() if step <= record["from"]}
+            beyond = record.get("from", math.inf)
+            self._rows = {step: row for step, row in self._rows.items() if step <= beyond}
             return
         step = record.get("step")
         if not isinstance(step, int):

@@ -15,7 +15,7 @@ from typing import Any
 import filelock
 
 from bcecore.config import RunConfig
-from bcecore.errors import RunError
+from bcecore.errors import ConfigError, RunError
 from bcecore.files import disk_full_explained, read_json, write_json
 from bcecore.settings import parse_config
 from bcecore.store.identity import ProcessIdentity
@@ -99,7 +99,7 @@ class RunStore:
         path = self.directory(run_id) / "config.json"
         try:
             return parse_config(read_json(path))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, ConfigError) as error:
             raise RunError(f"The settings of run {run_id} ({path}) cannot be read: {error}") from error
 
     def ids(self) -> list[str]:

@@ -113,9 +113,12 @@ def _read_jsonl(file: IO[str], path: Path, column: str) -> Iterator[str]:
             raise TextError(
                 f"Line {number:,} of {path.name} is not JSON ({error}). Every line has to be one JSON object."
             ) from error
-        if not isinstance(row, dict) or column not in row:
-            found = ", ".join(row) if isinstance(row, dict) else f"a {type(row).__name__}"
-            raise TextError(_no_column(path, column, found, f"line {number:,}"), field="data.column")
+        if not isinstance(row, dict):
+            raise TextError(
+                f'Line {number:,} of {path.name} is not a JSON object. Every line has to be one, {{"{column}": ...}}.'
+            )
+        if column not in row:
+            raise TextError(_no_column(path, column, ", ".join(row), f"line {number:,}"), field="data.column")
         yield _as_text(row[column], path, number)
 
 
@@ -151,6 +154,8 @@ def _read_parquet(path: Path, column: str) -> list[str]:
         names = pyarrow.parquet.read_schema(path).names
         if column not in names:
             raise TextError(_no_column(path, column, ", ".join(names), "the file"), field="data.column")
+        if names.count(column) > 1:
+            raise TextError(f"{path.name} has several columns '{column}'. Name another one.", field="data.column")
         values = pyarrow.parquet.read_table(path, columns=[column]).column(column).to_pylist()
     except pyarrow.ArrowException as error:
         raise TextError(f"{path.name} is not a readable Parquet file: {error}") from error

@@ -117,6 +117,7 @@ def positions(facts: dict[str, Any]) -> int | None:
     """The longest text that a model with this `config.json` can read, in tokens; None where it does not say."""
     for key in ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length"):
         if isinstance(facts.get(key), int):
-            unusable = facts.get("pad_token_id", 1) + 1 if facts.get("model_type") in _ROBERTA_FAMILY else 0
-            return int(facts[key]) - int(unusable)
+            padding = facts.get("pad_token_id", 1)
+            unusable = int(padding or 0) + 1 if facts.get("model_type") in _ROBERTA_FAMILY else 0
+            return int(facts[key]) - unusable
     return None

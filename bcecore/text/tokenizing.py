@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,20 +32,38 @@ TOKENIZER_FILES = (
 MIN_TOKENS = 2
 
 
-def train_wordpiece(texts: Iterable[str], vocab_size: int) -> tokenizers.Tokenizer:
-    """A BERT-style tokenizer whose vocabulary of at most `vocab_size` word pieces is learnt from `texts`.
+def train_wordpiece(texts: Sequence[str], vocab_size: int) -> tokenizers.Tokenizer:
+    """A BERT-style tokenizer whose vocabulary of `vocab_size` word pieces is learnt from `texts`.
 
-    Letters keep their case and accents: Turkish tells i from ı and o from ö.
+    A small text yields fewer pieces, and every letter has its own even if they are more. The same texts give the same
+    vocabulary in every process. Letters keep their case and accents: Turkish tells i from ı and o from ö.
     """
-    tokenizer = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    # The library numbers the letters within words in the order of a hash table, another one in each process, and which
+    # pieces it then makes depends on the numbers. As "special tokens" the letters get theirs from us.
+    pieces = _learn(texts, vocab_size=0, first=SPECIAL_TOKENS)
+    letters = sorted(piece for piece in pieces if piece.startswith("##"))
+    vocabulary = _learn(texts, vocab_size, first=[*SPECIAL_TOKENS, *letters])
+    tokenizer = _bert_like(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.add_special_tokens(SPECIAL_TOKENS)
+    _wrap_like_bert(tokenizer)
+    return tokenizer
+
+
+def _learn(texts: Sequence[str], vocab_size: int, first: list[str]) -> dict[str, int]:
+    """The pieces of a vocabulary learnt from `texts`, with their numbers; `first` have the first ones."""
+    tokenizer = _bert_like(models.WordPiece(unk_token="[UNK]"))
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocab_size, special_tokens=first, show_progress=False, min_frequency=1
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer.get_vocab()
+
+
+def _bert_like(model: models.WordPiece) -> tokenizers.Tokenizer:
+    tokenizer = tokenizers.Tokenizer(model)
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=vocab_size, special_tokens=SPECIAL_TOKENS, show_progress=False, min_frequency=1
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    _wrap_like_bert(tokenizer)
     return tokenizer
 
 

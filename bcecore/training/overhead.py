@@ -6,20 +6,24 @@ time: it walks all modules and parameters several times a step for things that d
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import accelerate.optimizer
 from torch import nn
 
 
 @contextmanager
-def less_module_walking(model: nn.Module) -> Iterator[None]:
-    """While in use, `model.train()` in training mode and `model.zero_grad()` do not walk all modules.
+def less_overhead(model: nn.Module) -> Iterator[None]:
+    """While in use, what cannot change during a run is not asked again at every step.
 
-    The mode is only ever changed through the root here, so that its flag tells for all of them. The list of
-    parameters is fixed during a run.
+    `model.train()` in training mode and `model.zero_grad()` do not walk all modules: the mode is only ever changed
+    through the root here, so that its flag tells for all of them, and the list of parameters is fixed. accelerate
+    does not search the disk twice a step for an optimizer package (LOMO) that nobody can have installed meanwhile.
     """
+    look_for_lomo = accelerate.optimizer.is_lomo_available
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     walk = type(model).train
 
@@ -33,8 +37,10 @@ def less_module_walking(model: nn.Module) -> Iterator[None]:
     replaced: dict[str, Any] = {"train": train, "zero_grad": zero_grad}
     for name, function in replaced.items():
         object.__setattr__(model, name, function)
+    accelerate.optimizer.is_lomo_available = functools.cache(look_for_lomo)
     try:
         yield
     finally:
+        accelerate.optimizer.is_lomo_available = look_for_lomo
         for name in replaced:
             object.__delattr__(model, name)

@@ -18,7 +18,7 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from bcecore.config import BCEConfig
 from bcecore.errors import NonFiniteError
-from bcecore.training.overhead import less_module_walking
+from bcecore.training.overhead import less_overhead
 from bcecore.training.regularizer import COMPONENTS, Regularizer, pool
 
 GRAD_RATIO_EVERY = 50
@@ -298,7 +298,7 @@ class BCETrainer(Trainer):
 
     def _inner_training_loop(self, *args: Any, **kwargs: Any) -> Any:
         self._interval = _Interval(self.args.device)
-        with less_module_walking(self.model):
+        with less_overhead(self.model):
             return super()._inner_training_loop(*args, **kwargs)
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bcecore.jobs.local import ALLOCATOR_ENVIRONMENT
+from bcecore.jobs.local import ALLOCATOR_ENVIRONMENT, THREAD_ENVIRONMENT
 
 ROUNDS = 40
 STEPS_A_ROUND = 25
@@ -71,9 +71,11 @@ class Process:
     """A training process that does one round of steps each time it is asked."""
 
     def __init__(self, variant: Variant) -> None:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")}
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GOMP_"))}
         if variant.keeps_memory:
             environment |= ALLOCATOR_ENVIRONMENT
+        if variant.name != "plain":
+            environment |= THREAD_ENVIRONMENT
         environment |= {"TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": str(_REPOSITORY)}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.benchmarks.training_worker", variant.name, str(STEPS_A_ROUND)],
