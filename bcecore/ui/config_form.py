@@ -16,6 +16,7 @@ import streamlit as st
 from bcecore.config import BCEConfig
 from bcecore.errors import Problem
 from bcecore.settings import Described, describe, readable_number
+from bcecore.ui.words import plain
 
 SETTINGS: dict[str, Described] = {described.key: described for described in describe()}
 """Every setting of a run by its dotted key, in the order of the sections."""
@@ -52,9 +53,17 @@ _CHOICE_WORDS: dict[str, dict[str, str]] = {
     },
     "bce.profile": {"seed": "As in the report", "active": "Acting"},
 }
+# What an empty field means; a number that may be missing is a limit, unless it stands here.
+_EMPTY_WORDS = {
+    "bce.behavior_dim": "as usual",
+    "logging.report_to": "nothing",
+    "data.validation_file": "none",
+}
 # How a message of the model goes on from the title of its field; all others are sentences of their own.
 _CONTINUES_TITLE = ("is ", "are ", "has ", "have ")
 _BARE_NAMES = re.compile(rf" \((?:{'|'.join(name for name in BCEConfig.model_fields if '_' in name)}), ")
+# A word with which a sentence may begin, and no file's or model's name, which keep their case.
+_LOWER_CASE_START = re.compile(r"^[a-z](?=[a-z]* )")
 _SUGGESTED_DECIMALS = re.compile(r"^[+-]?\d+,\d+$")
 
 
@@ -145,10 +154,15 @@ def _whole_number(text: str) -> int:
     return whole
 
 
+def empty_words(described: Described) -> str:
+    """What an empty field of this setting means."""
+    return _EMPTY_WORDS.get(described.key, "no limit")
+
+
 def value_words(described: Described, value: Any) -> str:
     """A value of a setting as a sentence has it."""
     if value is None or value == ():
-        return "nothing"
+        return empty_words(described)
     if described.kind == "bool":
         return "on" if value else "off"
     if described.kind == "choice":
@@ -163,13 +177,13 @@ def problem_words(problem: Problem) -> str:
         message = re.sub(rf"\b{re.escape(key)}\b", f"“{described.title}”", message)
     if problem.field in SETTINGS and message.startswith(_CONTINUES_TITLE):
         return f"{SETTINGS[problem.field].title} {message}"
-    return f"{message[:1].upper()}{message[1:]}"
+    return _LOWER_CASE_START.sub(lambda start: start[0].upper(), message)
 
 
 def show_problems(messages: Sequence[str]) -> None:
     """The problems of the field above."""
     for message in messages:
-        st.error(message, icon=":material/error:")
+        st.error(plain(message), icon=":material/error:")
 
 
 def field(described: Described, problems: Mapping[str, Sequence[str]], *, disabled: bool = False) -> None:
@@ -191,6 +205,6 @@ def field(described: Described, problems: Mapping[str, Sequence[str]], *, disabl
             persist_state="session",
         )
     else:
-        placeholder = "nothing" if described.optional or described.kind == "list" else None
+        placeholder = empty_words(described) if described.optional or described.kind == "list" else None
         st.text_input(words, key=key, help=text, placeholder=placeholder, disabled=disabled, persist_state="session")
     show_problems(messages)

@@ -6,6 +6,7 @@ the `model` and `data` settings only; it is kept, and the other settings are che
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from bcecore.config import AUTO_TOKENIZER, SAMPLE_TEXT, RunConfig, source_kind
 from bcecore.errors import BceError, ConfigError, ModelError, Problem
 from bcecore.jobs import submit
 from bcecore.jobs.submit import Checked
-from bcecore.recipes import Recipe
+from bcecore.recipes import Recipe, load_recipe, recipe_names
 from bcecore.settings import differences, parse_config
 from bcecore.text.tokenizing import TOKENIZER_FILES
 from bcecore.ui import launch_state
@@ -37,7 +38,7 @@ class Draft:
 
     recipe: Recipe
     config: RunConfig | None
-    """The settings as they stand in the form; None while one of them is impossible."""
+    """The settings as they stand in the form (the recipe's for what cannot be read); None while impossible."""
     text: Checked | None
     """What is known about the text, whatever is wrong with the other settings."""
     checked: Checked | None
@@ -46,6 +47,11 @@ class Draft:
     """What is wrong, in words, by the setting it belongs to; "" for what belongs to none."""
     hub_failed: bool
     """Whether the model or tokenizer could not be fetched, which another try may mend."""
+
+    @property
+    def total_steps(self) -> int | None:
+        """How many steps the run will have, as far as that can be told."""
+        return self.config.total_steps(len(self.text.train.ids)) if self.config and self.text else None
 
     @property
     def changes(self) -> dict[str, tuple[Any, Any]]:
@@ -75,14 +81,13 @@ def read_form(recipe: Recipe) -> Draft:
             text = _text_of(values)
         except BceError as error:
             found += _problems_of(error)
-            hub_failed = isinstance(error, ModelError)
+            hub_failed = isinstance(error, ModelError) and error.field in ("model.source", "model.tokenizer")
     if config is not None and text is not None and not found:
         try:
             checked = submit.with_other_settings(text, submit.with_absolute_paths(config))
         except BceError as error:
             found += _problems_of(error)
-    usable = None if typed_wrong else config
-    return Draft(recipe, usable, text, checked, _by_field(found), hub_failed)
+    return Draft(recipe, config, text, checked, _by_field(found), hub_failed)
 
 
 def try_again() -> None:
@@ -141,15 +146,21 @@ def _section(field: str) -> str:
 
 
 def _by_field(problems: Iterable[Problem]) -> dict[str, list[str]]:
+    """The messages of each field, in the order of the page's sections."""
     found: dict[str, list[str]] = {}
-    for problem in problems:
+    order = list(SETTINGS)
+    for problem in sorted(
+        problems, key=lambda problem: order.index(problem.field) if problem.field in SETTINGS else -1
+    ):
         field = problem.field if problem.field in SETTINGS else ""
-        found.setdefault(field, []).append(_without_upload_names(problem_words(problem)))
+        found.setdefault(field, []).append(_as_on_this_page(problem_words(problem)))
     return found
 
 
-def _without_upload_names(message: str) -> str:
-    """An upload is kept under a name of ours, which means nothing to the person who uploaded it."""
+def _as_on_this_page(message: str) -> str:
+    """Recipes by their titles, and uploads by the names they came with rather than those they are kept under."""
+    for name in sorted(recipe_names(), key=len, reverse=True):
+        message = re.sub(rf"(?<![\w/-]){name}(?![\w/-])", f"“{load_recipe(name).title}”", message)
     for field in launch_state.TEXT_FIELDS:
         upload = launch_state.upload_of(field)
         if upload is not None:

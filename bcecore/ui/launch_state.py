@@ -30,6 +30,8 @@ BCE = field_key("bce.enabled")
 TEXT_FIELDS = ("data.train_file", "data.validation_file")
 # Settings that belong to a person's own text rather than to a recipe, and stay when another recipe is chosen.
 _OWN_TEXT = {"data.train_file", "data.column"}
+# What the rest of the form is checked with while a text or a model has not been named yet.
+_STAND_INS = dict.fromkeys(TEXT_FIELDS, SAMPLE_TEXT) | {"model.source": OFFLINE_MODEL}
 _SUGGESTED_NAME = "launch:suggested-name"
 
 
@@ -126,12 +128,9 @@ def values_and_problems(recipe: Recipe) -> tuple[dict[str, dict[str, Any]], list
         except NotANumberError as error:
             problems.append(Problem(key, st.session_state[field_key(key)], str(error)))
             value = fallback[key]
-        if key in TEXT_FIELDS and value == "":
-            problems.append(Problem(key, value, _missing_text(key)))
-            value = SAMPLE_TEXT
-        if key == "model.source" and not value:
-            problems.append(Problem(key, value, "Say which model: type its name or folder."))
-            value = OFFLINE_MODEL
+        if value == "" and key in _STAND_INS:
+            problems.append(Problem(key, value, missing_words(key)))
+            value = _STAND_INS[key]
         values.setdefault(described.section, {})[key.partition(".")[2]] = value
     return values, problems
 
@@ -161,7 +160,10 @@ def _text_file(key: str) -> str:
     return str(upload.path) if upload else ""
 
 
-def _missing_text(key: str) -> str:
+def missing_words(key: str) -> str:
+    """What to do about a text or a model that has not been named yet."""
+    if key == "model.source":
+        return "Say which model: type its name or folder, or have one built here."
     if st.session_state[field_key(key)] == "upload":
         return "Upload a file, or choose another text."
     return "Type the path of a file, or choose another text."

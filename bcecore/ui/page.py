@@ -18,9 +18,21 @@ RUN_PARAMETER = "run"
 HOME_PAGE, LAUNCH_PAGE, RUN_PAGE = "app.py", "pages/Launch.py", "pages/Run.py"
 
 
-def begin(title: str, *, icon: str = ":material/science:") -> RunStore:
+# A picture of our own: the icons that Streamlit knows by name would be fetched from the internet.
+_FAVICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#4f46b5"/>'
+    '<path d="M6 9c3 11 8 14 20 14" fill="none" stroke="#fff" stroke-width="3" stroke-linecap="round"/>'
+    '<circle cx="26" cy="23" r="3" fill="#fff"/></svg>'
+)
+# Streamlit's own sign that a script is at work comes with a "Stop" button, which beside a training run would be taken
+# for a way to stop that.
+_STYLE = "<style>[data-testid='stStatusWidget'] { display: none; }</style>"
+
+
+def begin(title: str) -> RunStore:
     """Set the page up, draw the sidebar, and return the store of the runs. The first call of every page."""
-    st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=icon, layout="wide")
+    st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=_FAVICON, layout="wide")
+    st.html(_STYLE)
     with st.sidebar:
         st.markdown(f"#### {PRODUCT}")
         st.page_link(HOME_PAGE, label="Home", icon=":material/home:")

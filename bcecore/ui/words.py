@@ -5,6 +5,7 @@ A status is always an icon, a word and a colour together, so that none of them h
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,11 +21,19 @@ __all__ = [
     "moment",
     "number",
     "percent",
+    "plain",
     "scientific",
     "size",
 ]
 
-BadgeColor = Literal["red", "orange", "blue", "green", "gray"]
+BadgeColor = Literal["red", "orange", "blue", "green", "gray", "violet"]
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~$:&])")
+
+
+def plain(text: str) -> str:
+    """Somebody's text as it may stand in a label or a sentence: nothing in it is taken for Markdown."""
+    return _MARKDOWN.sub(r"\\\1", text)
 
 
 @dataclass(frozen=True)
@@ -43,8 +52,8 @@ STATUS_WORDS: dict[Status, StatusWords] = {
     "queued": StatusWords(":material/schedule:", "○", "Waiting", "gray"),
     "held": StatusWords(":material/pause_circle:", "‖", "On hold", "gray"),
     "removed": StatusWords(":material/remove_circle:", "–", "Removed", "gray"),
-    "starting": StatusWords(":material/hourglass_top:", "◔", "Starting", "blue"),
-    "running": StatusWords(":material/play_circle:", "▶", "Running", "blue"),
+    "starting": StatusWords(":material/hourglass_top:", "◔", "Starting", "violet"),
+    "running": StatusWords(":material/play_circle:", "▶", "Running", "violet"),
     "stopping": StatusWords(":material/pending:", "◑", "Stopping", "orange"),
     "finished": StatusWords(":material/check_circle:", "✓", "Finished", "green"),
     "stopped": StatusWords(":material/stop_circle:", "■", "Stopped", "orange"),

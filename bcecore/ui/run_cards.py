@@ -1,0 +1,148 @@
+"""What Home shows: the runs that are going on, the table of all runs, and the invitation when there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from bcecore.config import RunConfig
+from bcecore.errors import BceError
+from bcecore.jobs import local, submit
+from bcecore.recipes import DEFAULT_RECIPE, load_recipe
+from bcecore.report.progress import done_share, pace_words, step_words, waiting_words
+from bcecore.report.run_table import run_table
+from bcecore.store.record import STATUSES, RunRecord, now
+from bcecore.store.runs import RunStore
+from bcecore.ui.live import REFRESH_SECONDS, open_history, run_summary
+from bcecore.ui.page import LAUNCH_PAGE, open_run
+from bcecore.ui.words import STATUS_WORDS, plain
+
+_STATUS_CELLS: dict[str, str] = {
+    status: f"{STATUS_WORDS[status].sign} {STATUS_WORDS[status].word}" for status in STATUSES
+}
+_ROW_HEIGHT = 40
+
+
+def home(store: RunStore) -> None:
+    """The whole of Home below its frame."""
+    records = local.current_records(store)
+    if not records:
+        _invitation(store)
+        return
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.title("Runs", anchor=False, width="content")
+        if st.button("New run", type="primary", icon=":material/add:", key="new-run"):
+            st.switch_page(LAUNCH_PAGE)
+    going_on = any(not record.is_over for record in records)
+    st.fragment(_runs, run_every=REFRESH_SECONDS if going_on else None)(store, going_on)
+
+
+def _invitation(store: RunStore) -> None:
+    st.title("Watch a language model learn", anchor=False)
+    st.markdown("Your runs will be listed here, with how far they are and how well they learn.")
+    if st.button("Try it: a one-minute run on sample text", type="primary", icon=":material/play_arrow:", key="try-it"):
+        _launch_quick_look(store)
+
+
+def _launch_quick_look(store: RunStore) -> None:
+    recipe = load_recipe(DEFAULT_RECIPE)
+    try:
+        with st.spinner("Preparing the text …"):
+            run_id = submit.submit(store, recipe.config, name=recipe.name, recipe=recipe.name)
+            local.start(store, run_id)
+    except BceError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return
+    open_run(run_id)
+
+
+def _runs(store: RunStore, going_on: bool) -> None:
+    records = local.current_records(store)
+    active = sorted((record for record in records if not record.is_over), key=lambda record: not record.is_active)
+    if going_on and not active:
+        st.rerun(scope="app")  # so that the page stops asking
+    # One slot, so that the table below stays the same element when a run ends.
+    with st.container(key="going-on"):
+        for record in active:
+            _card(store, record)
+    _table(store, records)
+
+
+def _card(store: RunStore, record: RunRecord) -> None:
+    words = STATUS_WORDS[record.status]
+    with st.container(border=True, key=f"card-{record.id}"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            with st.container(horizontal=True, vertical_alignment="center", width="content"):
+                st.markdown(f"**{plain(record.name)}**", width="content")
+                st.badge(words.word, icon=words.icon, color=words.color)
+            if st.button("Open", key=f"open-{record.id}", icon=":material/monitoring:"):
+                open_run(record.id)
+        if record.is_active:
+            with open_history(store, record.id) as history:
+                tokens_per_second = history.last.get("tokens_per_second")
+            parts = [step_words(record), *pace_words(record, now(), tokens_per_second)]
+            st.progress(done_share(record), text=" · ".join(parts))
+        else:
+            st.progress(0.0, text=waiting_words(record, now()).capitalize())
+
+
+def _table(store: RunStore, records: list[RunRecord]) -> None:
+    table = run_table(
+        records,
+        {record.id: run_summary(store, record) for record in records},
+        _configs(store, records),
+        _STATUS_CELLS,
+        now(),
+    )
+    st.caption("Click a row to open its run.")
+    event = st.dataframe(
+        table,
+        key="runs",
+        hide_index=True,
+        row_height=_ROW_HEIGHT,
+        on_select="rerun",
+        selection_mode="single-cell",
+        placeholder="–",
+        alt="All runs, newest first",
+        column_config={
+            "name": st.column_config.TextColumn("Name", width="medium"),
+            "status": st.column_config.TextColumn("Status", width="small"),
+            "progress": st.column_config.ProgressColumn("Progress", format="percent", min_value=0, max_value=1),
+            "ce": st.column_config.NumberColumn(
+                "CE", format="%.3f", help="Last language loss, in nats per token. Lower is better."
+            ),
+            "loss": st.column_config.NumberColumn(
+                "Loss", format="%.3f", help="Last training loss: CE, and BCE's term where BCE is on."
+            ),
+            "held_out": st.column_config.NumberColumn(
+                "Held-out CE",
+                format="%.3f",
+                help="Language loss on text that the model does not learn from, in nats per token. Lower is better.",
+            ),
+            "trend": st.column_config.LineChartColumn("CE over the run", width="small", color="primary"),
+            "bce": st.column_config.TextColumn(
+                "BCE", help="Off, or its kind: the seed profile adds nothing to the gradient, the active one does."
+            ),
+            "age": st.column_config.TextColumn("When"),
+        },
+    )
+    if event.selection.cells:
+        row, _ = event.selection.cells[0]
+        open_run(records[row].id)
+
+
+def _configs(store: RunStore, records: list[RunRecord]) -> dict[str, RunConfig]:
+    configs = {}
+    for record in records:
+        try:
+            configs[record.id] = _config(str(store.root), record.id)
+        except BceError:
+            continue  # a run whose settings cannot be read is still listed
+    return configs
+
+
+@st.cache_data(max_entries=20_000, show_spinner=False)
+def _config(root: str, run_id: str) -> RunConfig:
+    """Settings are frozen when a run is made, so they are read once."""
+    return RunStore(Path(root)).config(run_id)

@@ -1,0 +1,301 @@
+"""What the Run page shows of one run: how far it is, how well it learns, whether BCE acts, and what it was made of.
+
+Everything that moves stands in one fragment, whose tree of elements stays the same while the run is going on: the
+browser then changes values in place.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import streamlit as st
+
+from bcecore.config import RunConfig
+from bcecore.errors import RunError
+from bcecore.jobs.local import current_records, reconciled
+from bcecore.report.acting import Acting, Light, acting
+from bcecore.report.charts import HEIGHT, HELD_OUT, Drawn, LiveChart, draw, live_charts, run_color, sparkline
+from bcecore.report.facts import Fact, run_facts, settings_by_section
+from bcecore.report.progress import checkpoint_words, done_share, pace_words, step_words, waiting_words
+from bcecore.report.summary import At, RunSummary, summarise
+from bcecore.store.checkpoints import checkpoint_steps
+from bcecore.store.log import log_tail
+from bcecore.store.record import RunRecord, now
+from bcecore.store.runs import RunStore
+from bcecore.ui.live import REFRESH_SECONDS, open_history
+from bcecore.ui.page import HOME_PAGE, LAUNCH_PAGE, RUN_PARAMETER
+from bcecore.ui.words import STATUS_WORDS, count, duration, moment, number, plain
+
+_CHOICE = "run-choice"
+_LOG_LINES = 200
+_LOG_HEIGHT = 420
+_LIGHTS: dict[Light, tuple[str, str]] = {
+    "off": (":material/radio_button_unchecked:", "gray"),
+    "unknown": (":material/pending:", "gray"),
+    "warming": (":material/trending_up:", "blue"),
+    "acting": (":material/check_circle:", "green"),
+    "idle": (":material/warning:", "orange"),
+}
+
+
+def choose(store: RunStore) -> str | None:
+    """The run that the page is about: the one in its address, else the newest at work, else the newest.
+
+    None when there is nothing to show; the page has then said so.
+    """
+    records = current_records(store)
+    asked = st.query_params.get(RUN_PARAMETER)
+    known = {record.id: record for record in records}
+    if not records:
+        st.title("No run yet" if asked is None else "This run is not here", anchor=False)
+        st.markdown("A run shows here how far it is and how well it learns, while it is going on and after.")
+        st.page_link(HOME_PAGE, label="Start the first one from Home", icon=":material/home:")
+        return None
+    if asked is None:
+        newest = next((record for record in records if record.is_active), records[0])
+        asked = newest.id
+    if asked not in known:
+        st.error(
+            "**There is no run at this address.** It may have been deleted, or the address was cut short. "
+            "Choose one of the runs below.",
+            icon=":material/search_off:",
+        )
+    found = asked if asked in known else None
+    if found is None or len(records) > 1:
+        # Another page's selection must not linger: the address decides.
+        st.session_state[_CHOICE] = found
+        st.selectbox(
+            "Run",
+            list(known),
+            key=_CHOICE,
+            format_func=lambda run_id: _option(known[run_id]),
+            placeholder="Choose a run",
+            on_change=_chosen,
+            width=460,
+        )
+    return found
+
+
+def _option(record: RunRecord) -> str:
+    return f"{record.name} · {moment(record.created)}"
+
+
+def _chosen() -> None:
+    st.query_params[RUN_PARAMETER] = st.session_state[_CHOICE]
+
+
+def show(store: RunStore, run_id: str) -> None:
+    """One run, refreshed until it is over."""
+    try:
+        record = reconciled(store, store.record(run_id))
+        config = store.config(run_id)
+    except RunError as error:
+        st.error(
+            "**This run cannot be shown:** its files are damaged. Its checkpoints and its model, if it had any, are "
+            "not touched.",
+            icon=":material/broken_image:",
+        )
+        with st.expander("Technical detail"):
+            st.code(str(error), language=None, wrap_lines=True)
+        return
+    live = not record.is_over
+    st.fragment(_run, run_every=REFRESH_SECONDS if live else None)(store, run_id, config, live)
+
+
+def _run(store: RunStore, run_id: str, config: RunConfig, live: bool) -> None:
+    record = reconciled(store, store.record(run_id))
+    if live and record.is_over:
+        st.rerun(scope="app")  # once: the page is drawn anew without a timer
+    with open_history(store, run_id) as history:
+        latest = history.last
+        summary = summarise(history.series)
+        charts = [(chart, draw(chart, history.series)) for chart in live_charts(config)]
+    _header(record, latest.get("tokens_per_second"))
+    with st.container(key="notice"):
+        _notice(store, record, config, summary)
+    _headline(config, summary, acting(config, latest, summary.gradient_ratio), waiting=live)
+    _charts(charts, summary.points, waiting=live)
+    _details(store, record, config, summary)
+
+
+def _header(record: RunRecord, tokens_per_second: float | None) -> None:
+    words = STATUS_WORDS[record.status]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="run-header"):
+        st.title(plain(record.name), anchor=False, width="content")
+        st.badge(words.word, icon=words.icon, color=words.color)
+    if record.status in ("queued", "held"):
+        parts = ["Not started yet", waiting_words(record, now())]
+    else:
+        parts = [step_words(record), *pace_words(record, now(), tokens_per_second)]
+    st.progress(done_share(record), text=" · ".join(parts))
+
+
+def _notice(store: RunStore, record: RunRecord, config: RunConfig, summary: RunSummary) -> None:
+    """What the status means and what can be done now; and what has to be known about the loss."""
+    if record.status == "finished":
+        _finished(record, summary)
+    elif record.status == "stopped":
+        kept = checkpoint_words(checkpoint_steps(store.directory(record.id)))
+        st.warning(f"**Stopped before its end.** {kept}", icon=":material/stop_circle:")
+    elif record.status in ("failed", "crashed"):
+        _failed(store, record)
+    probe = record.facts.get("leak_probe")
+    if probe is not None and probe["leaks"]:
+        st.warning(_leak_words(config, probe["largest_change"]), icon=":material/visibility:")
+
+
+def _finished(record: RunRecord, summary: RunSummary) -> None:
+    taken = record.elapsed_seconds(now())
+    words = "**Finished**" + (f" in {duration(taken)}." if taken is not None else ".")
+    if summary.best_held_out is not None:
+        best = summary.best_held_out
+        words += f" CE on held-out text was best at step {best.step:,}: {number(best.value)}."
+    st.success(f"{words} The model and its checkpoints are kept with the run.", icon=":material/check_circle:")
+    st.page_link(LAUNCH_PAGE, label="Start another run", icon=":material/rocket_launch:")
+
+
+def _failed(store: RunStore, record: RunRecord) -> None:
+    kept = checkpoint_words(checkpoint_steps(store.directory(record.id)))
+    failure = record.failure
+    at = f" at step {failure.step:,}" if failure is not None and failure.step else " before its first step"
+    what = "failed" if record.status == "failed" else "ended unexpectedly"
+    message = plain(failure.message) if failure is not None else "No reason was recorded."
+    st.error(f"**This run {what}{at}.** {message}\n\n{kept} All values up to here are below.", icon=":material/error:")
+    if failure is not None and failure.detail:
+        with st.expander("Technical detail", icon=":material/code:"):
+            st.code(failure.detail, language=None, wrap_lines=True)
+
+
+def _leak_words(config: RunConfig, change: float) -> str:
+    cause = (
+        "This is the report's setting; switch “Reads left to right” on for a loss that means something."
+        if not config.model.causal
+        else "This model ignores “Reads left to right”; choose another one."
+    )
+    return (
+        "**The model can see the words that it has to predict**, so its loss says nothing about what it learnt. "
+        f"Checked before the first step: changing a later word moved an earlier prediction by {number(change)}. {cause}"
+    )
+
+
+def _headline(config: RunConfig, summary: RunSummary, light: Acting, *, waiting: bool) -> None:
+    with st.grid(3, min_column_width=260, key="headline"):
+        with st.container(border=True, height="stretch", gap="xsmall"):
+            _ce(config, summary, waiting)
+        with st.container(border=True, height="stretch", gap="xsmall"):
+            _held_out(config, summary, waiting)
+        with st.container(border=True, height="stretch", gap="xsmall", key="bce-light"):
+            icon, color = _LIGHTS[light.light]
+            st.markdown(f":{color}[{icon}] **{light.headline}**")
+            st.caption(light.explanation)
+
+
+def _ce(config: RunConfig, summary: RunSummary, waiting: bool) -> None:
+    st.metric(
+        "CE (language loss)",
+        _value(summary.ce, waiting),
+        delta="nats per token",
+        delta_color="off",
+        delta_arrow="off",
+        help="How surprised the model is by the next token, on average: cross-entropy in nats, without BCE's term. "
+        "Lower is better.",
+    )
+    st.vega_lite_chart(sparkline(summary.trend, run_color(config)), alt="CE over the run")
+
+
+def _held_out(config: RunConfig, summary: RunSummary, waiting: bool) -> None:
+    last, best = summary.held_out, summary.best_held_out
+    if config.data.validation == "none":
+        below = "no text was set aside"
+    elif last is None:
+        below = f"first check at step {config.logging.eval_steps:,}" if waiting else "not checked"
+    elif best is None:
+        below = "never a finite number"
+    elif best.step == last.step:
+        below = "its best so far" if waiting else f"its best, at step {best.step:,}"
+    else:
+        below = f"best {number(best.value)} at step {best.step:,}"
+    st.metric(
+        "Held-out CE",
+        _value(last, waiting and config.data.validation != "none"),
+        delta=below,
+        delta_color="off",
+        delta_arrow="off",
+        help="The same on text that the model does not learn from: the number that tells learning from memorising.",
+    )
+    if config.data.validation != "none":
+        st.vega_lite_chart(sparkline(summary.held_out_trend, HELD_OUT), alt="Held-out CE over the run")
+
+
+def _value(at: At | None, waiting: bool) -> str:
+    if at is None:
+        return "…" if waiting else "–"
+    return number(at.value)
+
+
+def _charts(charts: list[tuple[LiveChart, Drawn]], points: int, *, waiting: bool) -> None:
+    shown, total = charts[0][1].shown, charts[0][1].total
+    lines = len(charts[0][0].lines)
+    if points:
+        few = f"Showing {shown // lines:,} of {count(total // lines, 'point')} a line; spikes are always kept."
+        st.caption(few if shown < total else f"Showing all {count(points, 'point')}.")
+    else:
+        st.caption("The charts begin with the first step." if waiting else "No step was logged.")
+    with st.grid(2, min_column_width=340, key="charts"):
+        for chart, drawn in charts:
+            with st.container(border=True, key=f"chart-{chart.key}"):
+                if points or not waiting:
+                    st.vega_lite_chart(drawn.spec, alt=chart.alt)
+                else:
+                    st.skeleton(HEIGHT)
+    with st.expander("What these charts show", icon=":material/help:"):
+        st.markdown("\n".join(f"- **{chart.title}.** {chart.about}" for chart, _ in charts))
+
+
+def _details(store: RunStore, record: RunRecord, config: RunConfig, summary: RunSummary) -> None:
+    facts, settings, log = st.tabs(["Facts", "Settings", "Log"], key="details", on_change="rerun")
+    with facts:
+        if facts.open:
+            _table(run_facts(record, config, summary, now()), "Facts of this run")
+    with settings:
+        if settings.open:
+            _settings(config)
+    with log:
+        if log.open:
+            _log(store, record)
+
+
+def _settings(config: RunConfig) -> None:
+    st.caption("Frozen when the run was made.")
+    with st.grid(2, min_column_width=380):
+        for title, rows in settings_by_section(config).items():
+            with st.container():
+                st.markdown(f"**{title}**")
+                _table(rows, f"Settings: {title}")
+    with st.expander("As text, to copy", icon=":material/data_object:"):
+        st.code(json.dumps(config.model_dump(mode="json"), indent=2, ensure_ascii=False), language="json")
+
+
+def _log(store: RunStore, record: RunRecord) -> None:
+    path = store.directory(record.id) / "train.log"
+    lines = log_tail(path, _LOG_LINES)
+    if not lines:
+        st.caption("The training process has written nothing yet.")
+        return
+    st.caption(f"The last {count(len(lines), 'line')} that the training process wrote.")
+    st.code("\n".join(lines), language=None, height=_LOG_HEIGHT)
+    st.download_button(
+        "Download the whole log",
+        path.read_bytes,
+        file_name=f"{record.id}.log",
+        mime="text/plain",
+        on_click="ignore",
+        icon=":material/download:",
+        key="download-log",
+    )
+
+
+def _table(rows: list[Fact], alt: str) -> None:
+    table = pd.DataFrame([(plain(row.title), plain(row.value)) for row in rows], columns=["Item", "Value"])
+    st.table(table.set_index("Item"), border="horizontal", hide_header=True, alt=alt)

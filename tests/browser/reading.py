@@ -1,0 +1,46 @@
+"""Reading what a browser really shows: the data that a chart draws, taken from the Vega view behind it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import Page
+
+# Streamlit keeps the view in a React hook of the component that draws the chart; it is the one object with these
+# methods. Only source data are given: what Vega derives from them has names of its own making.
+_READ = """
+(key) => {
+  const chart = document.querySelector(`.st-key-${key} [data-testid="stVegaLiteChart"]`);
+  if (!chart) return null;
+  const fiberKey = Object.keys(chart).find((name) => name.startsWith("__reactFiber$"));
+  let view = null;
+  for (let fiber = chart[fiberKey]; fiber && !view; fiber = fiber.return) {
+    for (let hook = fiber.memoizedState; hook && !view; hook = hook.next) {
+      const held = hook.memoizedState && hook.memoizedState.current;
+      if (held && typeof held.getState === "function" && typeof held.runAsync === "function") view = held;
+    }
+  }
+  if (!view) return null;
+  const derived = /^(data_\\d+|source_\\d+|.*_store|.*_marks|.*pathgroup|marks|root)$/;
+  const tables = view.getState({ signals: () => false, data: (name) => !derived.test(name), recurse: false }).data;
+  const plain = (value) => value === null || typeof value !== "object";
+  const rows = Object.values(tables).flatMap((table) =>
+    table.map((row) => Object.fromEntries(Object.entries(row).filter(([_, value]) => plain(value)))));
+  return rows;
+}
+"""
+
+
+def chart_data(page: Page, key: str) -> list[dict[str, Any]]:
+    """The rows that the chart in the container with this key draws at this moment, from all its tables.
+
+    Lines have `step`, `value` and, on the Run page, `series`; other tables (hover, marks) have other columns. Empty
+    while there is no chart. `key` is that of a `st.container` around the chart, which Streamlit turns into a class.
+    """
+    rows: list[dict[str, Any]] | None = page.evaluate(_READ, key)
+    return rows or []
+
+
+def line_data(page: Page, key: str, series: str) -> dict[int, float | None]:
+    """`{step: value}` of one line of a chart of the Run page, by its name in the legend."""
+    return {row["step"]: row["value"] for row in chart_data(page, key) if row.get("series") == series}
