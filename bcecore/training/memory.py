@@ -146,7 +146,9 @@ class StateMemory:
         path = directory / MEMORY_FILE
         if not path.is_file():
             return
-        tensors = load_file(path, device=str(device))
+        # Copied, because a matrix product can differ in its last bit with where its operands start in memory: torch
+        # starts every tensor of its own at a multiple of 64 bytes, those read from a file start anywhere.
+        tensors = {name: tensor.clone() for name, tensor in load_file(path, device=str(device)).items()}
         self._states, self._units = tensors["states"], tensors["units"]
         self._usual_ce, self._reward = tensors["usual_ce"], tensors["reward"]
         self._updates, self._written = (int(number) for number in tensors["counters"])
