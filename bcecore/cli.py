@@ -192,12 +192,13 @@ def _show(arguments: argparse.Namespace) -> int:
         print(json.dumps(_as_json(store, record), indent=2, ensure_ascii=False))
         return 0
     from bcecore.report.facts import run_facts
+    from bcecore.report.summary import summarise
     from bcecore.store.history import History
 
     history = History(store.directory(record.id))
     history.refresh()
     print(f"{record.name}  ({record.id})\n{record.status}" + (f": {record.failure.message}" if record.failure else ""))
-    for label, value in run_facts(record, store.config(record.id), history, now()):
+    for label, value in run_facts(record, store.config(record.id), summarise(history.series), now()):
         print(f"  {label:<28} {value}")
     print("last values")
     for key, value in history.last.items():

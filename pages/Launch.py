@@ -12,7 +12,7 @@ store = begin("Launch")
 recipe = launch_state.prepare()
 # The spinner of a text that is being read appears beside the title, where it moves nothing.
 with st.container(horizontal=True, vertical_alignment="center"):
-    st.title("New run")
+    st.title("New run", anchor=False)
     draft = read_form(recipe)
 show_form(store, draft)
 show_launch(store, draft)

@@ -158,7 +158,7 @@ def live_charts(config: RunConfig) -> list[LiveChart]:
             "value, 0 to 1",
             _component_lines(),
             "BCE components by step",
-            "The nine parts that BCE's value is the mean of: the reward signal (rl), how typical the hidden state is "
+            "The nine parts that BCE's value is made of: the reward signal (rl), how typical the hidden state is "
             "(iso), how close it is to its long-term average (dcycle), to its neighbours (dbscan) and to its recent "
             "average (bayes), how strong it is (fuzzy), and discovery (auto), ethics and master, which stay constant.",
         ),

@@ -31,9 +31,9 @@ def show_schedules(config: RunConfig | None, total: int | None) -> None:
             with column, st.container(height=_PLACEHOLDER_HEIGHT, border=True):
                 st.caption(f"The {what} over the run is drawn here as soon as the settings above are possible.")
         return
-    with left:
+    with left, st.container(key="launch-bce-weight"):
         _bce_weight(config, total)
-    with right:
+    with right, st.container(key="launch-learning-rate"):
         _learning_rate(config, total)
 
 
@@ -45,7 +45,6 @@ def _bce_weight(config: RunConfig, total: int) -> None:
     values = [bce.weight(t) for t in steps]
     st.altair_chart(
         schedule_chart(steps, values, "BCE weight over the run", "BCE weight", marks),
-        key="launch-bce-weight",
         alt=f"BCE weight from step 1 ({number(values[0])}) to step {total:,} ({number(values[-1])}).",
     )
 
@@ -62,6 +61,5 @@ def _learning_rate(config: RunConfig, total: int) -> None:
             "Learning rate",
             {"warm-up ends": warmup} if 1 <= warmup <= total else {},
         ),
-        key="launch-learning-rate",
         alt=f"Learning rate up to {scientific(max(values))}, {scientific(values[-1])} at step {total:,}.",
     )

@@ -82,7 +82,7 @@ def show_form(store: RunStore, draft: Draft) -> None:
 @contextmanager
 def _section(number: int, title: str) -> Iterator[None]:
     with st.container(border=True, key=f"launch-section-{number}"):
-        st.subheader(f"{number} · {title}")
+        st.header(f"{number} · {title}", anchor=False)
         yield
 
 
@@ -254,7 +254,7 @@ def _more_options(draft: Draft, keys: list[str]) -> None:
         st.session_state[_MORE] = True  # a message in a closed drawer would not be seen
     with st.expander("6 · More options", key=_MORE, on_change="rerun"):
         for title in dict.fromkeys(SETTINGS[key].section_title for key in keys):
-            st.markdown(f"##### {title}")
+            st.subheader(title, anchor=False)
             _fields(tuple(key for key in keys if SETTINGS[key].section_title == title), draft)
 
 

@@ -115,7 +115,8 @@ def run(name: str, rounds: int | None = None) -> dict[str, Any]:
 
 
 def _measure(benchmark: Benchmark, rounds: int) -> dict[str, Any]:
-    ours, other = [], []
+    ours: list[float] = []
+    other: list[float] = []
     with ExitStack() as stack:
         our_process = stack.enter_context(Process(benchmark.ours))
         other_process = stack.enter_context(Process(benchmark.other))

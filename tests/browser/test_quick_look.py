@@ -62,6 +62,17 @@ def _assert_as_logged(page: Page, store: RunStore, run_id: str) -> int:
     return points
 
 
+def _planned_weights(page: Page) -> dict[int, float]:
+    """The BCE weight over the run as the Launch page draws it, as soon as it is drawn."""
+    page.locator(".st-key-launch-bce-weight").scroll_into_view_if_needed()
+    for _ in range(50):
+        rows = [row for row in chart_data(page, "launch-bce-weight") if "value" in row]
+        if rows:
+            return {row["step"]: row["value"] for row in rows}
+        page.wait_for_timeout(200)
+    raise AssertionError("the BCE weight is not drawn")
+
+
 def _wait_until_over(store: RunStore, run_id: str) -> RunRecord:
     end = time.monotonic() + RUN_SECONDS
     while time.monotonic() < end:
@@ -101,8 +112,8 @@ def test_a_run_on_ones_own_text_goes_on_when_the_browser_is_closed(
     text.write_text("".join(f"{n} apples and {n + 3} pears make {2 * n + 3} fruits.\n" for n in range(80)), "utf-8")
     page.goto(f"{dashboard.url}/Launch")
     expect(page.get_by_text("413 for training, batch 8, 6 epochs = 312 steps")).to_be_visible(timeout=60_000)
-    weights = {row["step"]: row["value"] for row in chart_data(page, "launch-bce-weight") if "value" in row}
-    assert weights[60] == 0.2 and weights[312] == 0.5
+    weights = _planned_weights(page)
+    assert (weights[60], weights[260], weights[312]) == (0.2, 0.5, 0.5)
 
     page.get_by_text("The text as the model will see it").click()
     tokens = page.locator(".bce-tokens").last
@@ -118,7 +129,7 @@ def test_a_run_on_ones_own_text_goes_on_when_the_browser_is_closed(
     expect(page.get_by_text("BCE warm-up is not shorter than the run (54 steps)")).to_be_visible()
     launch = page.locator(".st-key-launch button")
     expect(launch).to_be_disabled()
-    epochs = page.get_by_label("Passes over the text (epochs)")
+    epochs = page.get_by_role("textbox", name="Passes over the text (epochs)")
     epochs.fill("20")
     epochs.press("Enter")
     expect(page.get_by_text("80 lines, 72 for training, batch 8, 20 epochs = 180 steps")).to_be_visible()

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bcecore.store.checkpoints import (
@@ -78,6 +78,7 @@ def test_old_ones_are_deleted_but_not_the_best(
     assert [found.step for found in checkpoints(tmp_path)] == kept
 
 
+@settings(max_examples=25)  # every file is really synced
 @given(st.sets(st.integers(1, 30), max_size=6), st.sets(st.integers(31, 60), max_size=3), st.integers(0, 3))
 def test_the_newest_whole_one_is_never_deleted(
     tmp_path_factory: pytest.TempPathFactory, whole: set[int], begun: set[int], limit: int

@@ -242,6 +242,7 @@ def test_runs_are_listed_newest_first_and_nothing_else_is(store: RunStore, monke
     ):
         (store.root / name).mkdir()
     (store.root / "20260102-030405-a-file-0a1b").touch()
+    (store.root / "notes" / "run.json").write_text((store.root / ids[0] / "run.json").read_text())
     expected = [ids[2], ids[0], ids[1]]
     assert store.ids() == expected
     assert [record.id for record in store.records()] == expected
