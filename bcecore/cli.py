@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     recipes.set_defaults(run=_recipes)
 
     bench = commands.add_parser("bench", help="measure the performance budgets; prints JSON")
-    bench.add_argument("name", choices=("train", "user", "regularizer", "live-log"))
+    bench.add_argument("name", choices=("train", "user", "regularizer", "live-log", "estimate"))
     bench.add_argument("--rounds", type=int, help="alternating rounds to measure")
     bench.set_defaults(run=_bench)
     return parser
@@ -242,7 +242,11 @@ def _recipes(_: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from tests.benchmarks import training
+    from tests.benchmarks import estimate, training
 
-    print(json.dumps(training.run(arguments.name, arguments.rounds), indent=2))
+    if arguments.name == "estimate":
+        result = estimate.run(arguments.rounds)
+    else:
+        result = training.run(arguments.name, arguments.rounds)
+    print(json.dumps(result, indent=2))
     return 0

@@ -133,7 +133,8 @@ class RunStore:
         """Make a run in status `queued` and return its id.
 
         `fill(directory)` writes the run's text and tokenizer. The directory appears under its name only when it is
-        complete; when anything fails, nothing is left behind. Raises RunError for an unusable name, DiskFullError.
+        complete; when anything fails, nothing is left behind. Raises RunError for an unusable name or directory,
+        DiskFullError.
         """
         name = check_name(name)
         created = now()
@@ -149,6 +150,12 @@ class RunStore:
             write_json(unfinished / "config.json", config.model_dump(mode="json"))
             self._write(unfinished, record)
             unfinished.rename(self.root / run_id)
+        except PermissionError as error:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise RunError(
+                f"A run cannot be kept in {self.root}: writing there is not allowed. Choose another folder with "
+                f"--runs-dir or {RUNS_DIR_VARIABLE}, or change the folder's permissions."
+            ) from error
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise

@@ -17,7 +17,23 @@ from bcecore.errors import ModelError
 from bcecore.files import expanded, is_directory
 
 # Families that attend to both sides of a word unless told otherwise; every other causal model reads left to right.
-BERT_FAMILY = ("bert", "roberta", "electra", "xlm-roberta", "camembert", "roformer", "megatron-bert", "ernie")
+BERT_FAMILY = (
+    "bert",
+    "bert-generation",
+    "big_bird",
+    "camembert",
+    "data2vec-text",
+    "electra",
+    "ernie",
+    "megatron-bert",
+    "rembert",
+    "roberta",
+    "roberta-prelayernorm",
+    "roformer",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "xmod",
+)
 # Their positions are counted from behind the padding token's id, so that their tables hold that many more.
 _ROBERTA_FAMILY = ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "roberta-prelayernorm", "data2vec-text")
 

@@ -19,7 +19,7 @@ from transformers import (
 
 from bcecore.config import ModelConfig, block_size_message
 from bcecore.errors import ConfigError, ModelError, Problem
-from bcecore.text.sources import BERT_FAMILY
+from bcecore.text.sources import BERT_FAMILY, positions
 
 LEAK_THRESHOLD = 1e-4
 _PROBE_TOKENS = 16
@@ -110,8 +110,8 @@ def _word_vectors(model: PreTrainedModel) -> torch.Tensor:
 
 def check_block_size(model: PreTrainedModel, block_size: int) -> None:
     """Raise ConfigError when texts of `block_size` tokens do not fit the loaded model."""
-    limit = getattr(model.config, "max_position_embeddings", None)
-    if isinstance(limit, int) and 0 < limit < block_size:
+    limit = positions(model.config.to_dict())
+    if limit is not None and 0 < limit < block_size:
         raise ConfigError([Problem("data.block_size", block_size, block_size_message(limit))])
 
 

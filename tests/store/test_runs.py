@@ -416,3 +416,13 @@ def test_only_one_of_several_processes_starts_a_run(store: RunStore) -> None:
         codes.append(process.returncode)
     assert sorted(codes) == [0, 3, 3, 3]
     assert json.loads((store.root / run_id / "run.json").read_text())["status"] == "starting"
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    store = RunStore(tmp_path / "runs")
+    monkeypatch.setattr(Path, "mkdir", refuse)  # root may write anywhere, so that no real folder refuses it
+    with pytest.raises(RunError, match=r"writing there is not allowed\. Choose another folder"):
+        store.create(RunConfig(), "x", lambda directory: None)
