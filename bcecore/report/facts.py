@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ _SCHEDULERS = {
     "constant_with_warmup": "constant",
     "inverse_sqrt": "inverse square root decay",
 }
+_SINGULARS = {"batches": "batch"}
 _DROPPED = {
     "too_short": "too short",
     "repeated_characters": "one character over and over",
@@ -74,13 +76,18 @@ def run_facts(record: RunRecord, config: RunConfig, summary: RunSummary, now: da
     return rows
 
 
-def settings_by_section(config: RunConfig) -> dict[str, list[Fact]]:
-    """Every setting of a run under its section's title, as a person would write it."""
+def settings_by_section(config: RunConfig, choice_words: Callable[[str, str], str]) -> dict[str, list[Fact]]:
+    """Every setting of a run under its section's title, as a person would write it.
+
+    `choice_words(key, choice)` says a choice in the words in which it was offered.
+    """
     values = flatten(config)
     sections: dict[str, list[Fact]] = {}
     for setting in describe():
         rows = sections.setdefault(setting.section_title, [])
-        rows.append(Fact(setting.title, _setting_words(setting, values[setting.key])))
+        value = values[setting.key]
+        words = choice_words(setting.key, value) if setting.kind == "choice" else _setting_words(setting, value)
+        rows.append(Fact(setting.title, words))
     return sections
 
 
@@ -95,7 +102,10 @@ def _setting_words(setting: Described, value: Any) -> str:
         # Paths are long and tell little; the whole one is in the copyable configuration.
         return text_words(value) if setting.key in ("data.train_file", "data.validation_file") else _last_part(value)
     words = f"{value:,}" if isinstance(value, int) else readable_number(value)
-    return f"{words} {setting.unit}" if setting.unit else words
+    if setting.unit is None:
+        return words
+    unit = _SINGULARS.get(setting.unit, setting.unit.removesuffix("s")) if value == 1 else setting.unit
+    return f"{words} {unit}"
 
 
 def _last_part(value: str) -> str:

@@ -30,6 +30,7 @@ TOKENIZER_FILES = (
 )
 # A model predicts each token from those before it, so that one token alone gives nothing to score.
 MIN_TOKENS = 2
+_PIECE = 1000
 
 
 def train_wordpiece(texts: Sequence[str], vocab_size: int) -> tokenizers.Tokenizer:
@@ -179,22 +180,25 @@ def encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], block_size: in
 
     A text of fewer than two tokens is left out and counted: its loss would be 0/0.
     """
-    lengths = [len(encoding.ids) for encoding in tokenizer.encode_batch_fast(list(texts))]
-    tokenizer.enable_truncation(block_size)
-    try:
-        encodings = tokenizer.encode_batch_fast(list(texts))
-    finally:
-        tokenizer.no_truncation()
-    kept = [
-        (encoding.ids, length)
-        for encoding, length in zip(encodings, lengths, strict=True)
-        if len(encoding.ids) >= MIN_TOKENS
-    ]
-    return Encoded(
-        ids=[ids for ids, _ in kept],
-        cut=sum(length > len(ids) for ids, length in kept),
-        too_short=len(lengths) - len(kept),
-    )
+    ids: list[list[int]] = []
+    cut = too_short = 0
+    # In pieces: what the library returns for a text is many times as large as its ids.
+    for start in range(0, len(texts), _PIECE):
+        piece = list(texts[start : start + _PIECE])
+        whole = [encoding.ids for encoding in tokenizer.encode_batch_fast(piece)]
+        long = [position for position, tokens in enumerate(whole) if len(tokens) > block_size]
+        tokenizer.enable_truncation(block_size)
+        try:
+            shortened = tokenizer.encode_batch_fast([piece[position] for position in long])
+        finally:
+            tokenizer.no_truncation()
+        for position, encoding in zip(long, shortened, strict=True):
+            whole[position] = encoding.ids
+        kept = [tokens for tokens in whole if len(tokens) >= MIN_TOKENS]
+        ids += kept
+        cut += len(long)
+        too_short += len(whole) - len(kept)
+    return Encoded(ids, cut, too_short)
 
 
 @dataclass(frozen=True)

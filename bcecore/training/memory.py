@@ -31,7 +31,9 @@ class StateMemory:
         self._written = 0
         self._usual_ce: torch.Tensor | None = None
         self._reward: torch.Tensor | None = None
+        # Both are made when first asked for after an update.
         self._moments: tuple[torch.Tensor, torch.Tensor] | None = None
+        self._directions: torch.Tensor | None = None
 
     # -- use
 
@@ -58,6 +60,14 @@ class StateMemory:
             return None
         return self._averages[name] / (1 - self._decays[name] ** self._updates)
 
+    def directions(self) -> torch.Tensor:
+        """`character` and `context` scaled to length 1. Shape (2, dim); there has to have been an update."""
+        if self._directions is None:
+            # The bias correction is only a factor, which the scaling takes away again.
+            averages = torch.stack((self._averages["character"], self._averages["context"]))
+            self._directions = averages / torch.linalg.vector_norm(averages, dim=1, keepdim=True).clamp_min(1e-12)
+        return self._directions
+
     @property
     def reward(self) -> torch.Tensor | None:
         """`m`: the moving average of how much CE improved over earlier steps; None before the first update."""
@@ -66,8 +76,9 @@ class StateMemory:
     def moments(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and variance (dividing by the count) of the kept states, each of shape (dim,)."""
         if self._moments is None:
-            variance, mean = torch.var_mean(self.states, dim=0, correction=0)
-            self._moments = mean, variance
+            mean = self.states.mean(dim=0)
+            # Not torch.var_mean, which takes three times as long over the first dimension.
+            self._moments = mean, (self.states - mean).square_().mean(dim=0)
         return self._moments
 
     def spread(self) -> torch.Tensor:
@@ -77,8 +88,9 @@ class StateMemory:
     def cosine_distance(self) -> torch.Tensor:
         """The mean of 1 − cos over all pairs of kept states. A scalar; at least two states are needed."""
         n = self.count
-        total = self.units.sum(dim=0).square().sum()  # the sum of cos over all ordered pairs, each with itself too
-        return 1 - (total - self.units.square().sum()) / (n * (n - 1))
+        units = self.units
+        total = units.sum(dim=0).square().sum()  # the sum of cos over all ordered pairs, each with itself too
+        return 1 - (total - torch.dot(units.flatten(), units.flatten())) / (n * (n - 1))
 
     # -- update
 
@@ -95,6 +107,7 @@ class StateMemory:
             else:
                 self._averages[name] = mean * (1 - decay)
         self._updates += 1
+        self._moments = self._directions = None
         self._keep(states)
         self._take_reward(ce.to(states.dtype))
 
@@ -113,7 +126,6 @@ class StateMemory:
         self._written += len(states)
         if self._written >= 2 * self._size:
             self._written -= self._size
-        self._moments = None
 
     def _take_reward(self, ce: torch.Tensor) -> None:
         if self._usual_ce is None or self._reward is None:
@@ -153,4 +165,4 @@ class StateMemory:
         self._usual_ce, self._reward = tensors["usual_ce"], tensors["reward"]
         self._updates, self._written = (int(number) for number in tensors["counters"])
         self._averages = {name: tensors[f"average.{name}"] for name in self._decays}
-        self._moments = None
+        self._moments = self._directions = None

@@ -67,6 +67,7 @@ class Regularizer:
             context_decay=config.context_decay,
             reward_decay=config.reward_decay,
         )
+        self._seed_constants: torch.Tensor | None = None
 
     def __call__(self, pooled: torch.Tensor) -> BCEOutput:
         """R and its components for pooled states of shape (B, H). Reads the memory, never changes it."""
@@ -93,8 +94,10 @@ class Regularizer:
         # Zero-padding a shorter vector changes nothing here: only the length is used.
         length = torch.linalg.vector_norm(pooled[:, : self._config.behavior_dim or SEED_BEHAVIOR_DIM], dim=1)
         nonzero = (length > 0).to(length.dtype)
-        constants = length.new_tensor([_SEED_REWARD, 0, _dcycle(0.0), 0, _AUTO, 0.5, _FUZZY_CONSTANT, _ETHICS, _MASTER])
-        components: torch.Tensor = constants.repeat(len(length), 1)
+        if self._seed_constants is None:
+            constants = [_SEED_REWARD, 0, _dcycle(0.0), 0, _AUTO, 0.5, _FUZZY_CONSTANT, _ETHICS, _MASTER]
+            self._seed_constants = length.new_tensor(constants)
+        components = self._seed_constants.repeat(len(length), 1)
         components[:, 2] += 0.4 * nonzero  # cos(v, v) = 1 where v is not 0; for v = 0 the whole cosine term is 0
         components[:, 5] += 0.5 * nonzero
         components[:, 6] += 0.5 * length.tanh()
@@ -121,16 +124,14 @@ class Regularizer:
             cosines = unit @ memory.units.T  # (B, count); ‖a − b‖² = 2 − 2 cos for unit vectors
             nearest = cosines.topk(self._config.neighbors, dim=1, sorted=False).values
             dbscan = ((nearest - 1) / self._config.neighbor_width**2).exp().mean(dim=1)
-        character, context = memory.average("character"), memory.average("context")
-        if character is None or context is None:  # an empty memory: both are the state itself
+        if memory.reward is None:  # an empty memory: character and context are the state itself
             to_character = to_context = (length > 0).to(v.dtype)
         else:
-            averages = torch.stack((character, context))
-            averages = averages / torch.linalg.vector_norm(averages, dim=1, keepdim=True).clamp_min(1e-12)
-            to_character, to_context = (unit @ averages.T).unbind(dim=1)
-        dcycle = (0.4 * _USER_TYPE + 0.2 * (1 + to_character) + 0.2 * _ENGAGEMENT).clamp(0, 1)
-        bayes = 0.5 * (1 + to_context)
-        fuzzy = (_FUZZY_CONSTANT + 0.5 * (length / math.sqrt(dim)).tanh()).clamp(0, 1)
+            to_character, to_context = (unit @ memory.directions().T).unbind(dim=1)
+        # Neither of these can leave [0, 1], where the design clips them.
+        dcycle = _dcycle(0.2) + 0.2 * to_character
+        bayes = 0.5 + 0.5 * to_context
+        fuzzy = _FUZZY_CONSTANT + 0.5 * (length / math.sqrt(dim)).tanh()
         return torch.stack(
             (reward, iso, dcycle, dbscan, _AUTO * one, bayes, fuzzy, _ETHICS * one, _MASTER * one), dim=1
         )

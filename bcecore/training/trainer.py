@@ -169,7 +169,7 @@ class BCETrainer(Trainer):
         for parameter, gradient in zip(self._trainable, self._bce_gradient, strict=True):
             if parameter.grad is None:
                 continue
-            whole = parameter.grad / scale
+            whole = parameter.grad if scale == 1 else parameter.grad / scale
             if gradient is None:
                 ce.append(whole)
             else:

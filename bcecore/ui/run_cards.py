@@ -22,6 +22,8 @@ _STATUS_CELLS: dict[str, str] = {
     status: f"{STATUS_WORDS[status].sign} {STATUS_WORDS[status].word}" for status in STATUSES
 }
 _ROW_HEIGHT = 40
+# How many rows of the table were opened.
+_OPENED = "runs-opened"
 
 
 def home(store: RunStore) -> None:
@@ -98,7 +100,7 @@ def _table(store: RunStore, records: list[RunRecord]) -> None:
     st.caption("Click a row to open its run.")
     event = st.dataframe(
         table,
-        key="runs",
+        key=f"runs-{st.session_state.setdefault(_OPENED, 0)}",
         hide_index=True,
         row_height=_ROW_HEIGHT,
         on_select="rerun",
@@ -129,6 +131,8 @@ def _table(store: RunStore, records: list[RunRecord]) -> None:
     )
     if event.selection.cells:
         row, _ = event.selection.cells[0]
+        # The browser remembers what was selected; a table of another name is one in which nothing is.
+        st.session_state[_OPENED] += 1
         open_run(records[row].id)
 
 

@@ -23,6 +23,7 @@ from bcecore.store.checkpoints import checkpoint_steps
 from bcecore.store.log import log_tail
 from bcecore.store.record import RunRecord, now
 from bcecore.store.runs import RunStore
+from bcecore.ui.config_form import choice_words
 from bcecore.ui.live import REFRESH_SECONDS, open_history
 from bcecore.ui.page import HOME_PAGE, LAUNCH_PAGE, RUN_PARAMETER
 from bcecore.ui.words import STATUS_WORDS, count, duration, moment, number, plain
@@ -269,7 +270,7 @@ def _details(store: RunStore, record: RunRecord, config: RunConfig, summary: Run
 def _settings(config: RunConfig) -> None:
     st.caption("Frozen when the run was made.")
     with st.grid(2, min_column_width=380):
-        for title, rows in settings_by_section(config).items():
+        for title, rows in settings_by_section(config, choice_words).items():
             with st.container():
                 st.markdown(f"**{title}**")
                 _table(rows, f"Settings: {title}")
@@ -284,7 +285,8 @@ def _log(store: RunStore, record: RunRecord) -> None:
         st.caption("The training process has written nothing yet.")
         return
     st.caption(f"The last {count(len(lines), 'line')} that the training process wrote.")
-    st.code("\n".join(lines), language=None, height=_LOG_HEIGHT)
+    with st.container(height=_LOG_HEIGHT, autoscroll=True, key="log"):
+        st.code("\n".join(lines), language=None)
     st.download_button(
         "Download the whole log",
         path.read_bytes,

@@ -50,6 +50,7 @@ def test_charts_follow_the_run_in_place_until_it_ends(page: Page, dashboard: Das
     assert line_data(page, "chart-loss", "CE") == logged(directory, "ce")
     page.evaluate("document.querySelector('.st-key-chart-loss svg.marks').setAttribute('data-same', 'yes')")
     page.get_by_role("tab", name="Log").click()
+    expect(page.get_by_role("tab", name="Log")).to_have_attribute("aria-selected", "true")
     expect(page.get_by_text("Loading the text and the model.")).to_be_visible(timeout=PATIENCE)
 
     go_on(store, run_id, range(121, 181))
@@ -81,6 +82,8 @@ def test_a_click_on_a_row_opens_its_run(page: Page, dashboard: Dashboard) -> Non
     assert run_id in page.url
     page.get_by_role("link", name="Home").first.click()
     expect(page.get_by_role("heading", name="Runs")).to_be_visible(timeout=PATIENCE)
+    page.wait_for_timeout(3000)  # what was selected before must not open the run again
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -105,7 +105,7 @@ def test_the_learning_rate_in_words() -> None:
 
 def test_every_setting_has_a_row_in_its_section() -> None:
     config = example_config(data__train_file="/tmp/a/b.txt", bce__clamp_min=-1.0)
-    sections = settings_by_section(config)
+    sections = settings_by_section(config, lambda key, choice: f"{choice} of {key}")
     assert list(sections) == ["Model", "Text", "Training", "BCE", "Logging and checkpoints"]
     assert sum(len(rows) for rows in sections.values()) == len(describe())
     text = dict(sections["Text"])
@@ -113,5 +113,7 @@ def test_every_setting_has_a_row_in_its_section() -> None:
     assert text["Longest example"] == "64 tokens"
     assert dict(sections["BCE"])["Use BCE"] == "on"
     assert dict(sections["BCE"])["Largest BCE value"] == "not set"
+    assert dict(sections["BCE"])["Kind of BCE"] == "active of bce.profile"
+    assert dict(sections["Training"])["Batches per step (accumulation)"] == "1 batch"
     assert dict(sections["Training"])["Learning speed (learning rate)"] == "0.001"
     assert dict(sections["Logging and checkpoints"])["Also report to"] == "none"
