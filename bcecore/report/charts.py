@@ -291,11 +291,11 @@ def _looks(chart: LiveChart) -> dict[str, Any]:
             title=None,
             columns=3,
             symbolType="stroke",
-            symbolSize=250,
+            symbolSize=140,
             offset=4,
             padding=0,
             rowPadding=4,
-            columnPadding=14,
+            columnPadding=8,
         )
     dashes = [list(line.dash) for line in lines]
     return {

@@ -21,7 +21,7 @@ def run_table(
     status_words: Mapping[str, str],
     now: datetime,
 ) -> pd.DataFrame:
-    """One row a run, in the given order. What is not known is empty."""
+    """One row a run, in the given order and numbered from 1. What is not known is empty."""
     rows = []
     for record in records:
         summary = summaries[record.id]
@@ -38,7 +38,7 @@ def run_table(
                 "age": age(record.created, now),
             }
         )
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1))
     numbers = ["progress", "ce", "loss", "held_out"]
     table[numbers] = table[numbers].astype("float64")
     return table

@@ -22,6 +22,7 @@ _STATUS_CELLS: dict[str, str] = {
     status: f"{STATUS_WORDS[status].sign} {STATUS_WORDS[status].word}" for status in STATUSES
 }
 _ROW_HEIGHT = 40
+_NUMBER_WIDTH = 40
 # How many rows of the table were opened.
 _OPENED = "runs-opened"
 
@@ -101,13 +102,15 @@ def _table(store: RunStore, records: list[RunRecord]) -> None:
     event = st.dataframe(
         table,
         key=f"runs-{st.session_state.setdefault(_OPENED, 0)}",
-        hide_index=True,
         row_height=_ROW_HEIGHT,
         on_select="rerun",
         selection_mode="single-cell",
         placeholder="–",
         alt="All runs, newest first",
         column_config={
+            # Not only for looks: a table that gets the focus selects its first cell, which would open the first run.
+            # Cells of the index are not reported, and from there the arrow keys lead to any row.
+            "_index": st.column_config.NumberColumn("No.", width=_NUMBER_WIDTH),
             "name": st.column_config.TextColumn("Name", width="medium"),
             "status": st.column_config.TextColumn("Status", width="small"),
             "progress": st.column_config.ProgressColumn("Progress", format="percent", min_value=0, max_value=1),
@@ -122,7 +125,7 @@ def _table(store: RunStore, records: list[RunRecord]) -> None:
                 format="%.3f",
                 help="Language loss on text that the model does not learn from, in nats per token. Lower is better.",
             ),
-            "trend": st.column_config.LineChartColumn("CE over the run", width="small", color="primary"),
+            "trend": st.column_config.LineChartColumn("Trend", width="small", color="primary", help="CE over the run."),
             "bce": st.column_config.TextColumn(
                 "BCE", help="Off, or its kind: the seed profile adds nothing to the gradient, the active one does."
             ),

@@ -50,5 +50,6 @@ def test_the_table_has_a_row_for_every_run_and_no_invented_values(store: RunStor
     assert table["progress"].tolist() == [0.0, 1.0]
     assert table["bce"].tolist() == ["unknown", "off"]
     assert table["ce"].isna().tolist() == [True, False]
-    assert table["trend"][0] == []
+    assert table.index.tolist() == [1, 2]
+    assert table["trend"].iloc[0] == []
     assert table["age"].tolist() == ["just now", "just now"]
