@@ -25,6 +25,14 @@ _MASTER = 0.0  # no candidates
 _SEED_REWARD = 0.5
 # The part of `fuzzy` that does not depend on the state: n = 2 and decay = 0.05.
 _FUZZY_CONSTANT = 0.3 / (1 + math.exp(-0.1 * (2 - 5))) + 0.2 * (1 - 0.05)
+_DCYCLE_CONSTANT = 0.4 * _USER_TYPE + 0.2 * _ENGAGEMENT
+# The nine components of the seed profile: a constant, what is added where v is not 0 (cos(v, v) = 1; for v = 0 the
+# whole cosine term of dcycle is 0), and what multiplies tanh‖v‖.
+_SEED_TERMS = (
+    (_SEED_REWARD, 0, _DCYCLE_CONSTANT, 0, _AUTO, 0.5, _FUZZY_CONSTANT, _ETHICS, _MASTER),
+    (0, 0, 0.4, 0, 0, 0.5, 0, 0, 0),
+    (0, 0, 0, 0, 0, 0, 0.5, 0, 0),
+)
 _ISO_MIN_STATES = 16
 _DBSCAN_MIN_STATES = 8
 # A dimension in which the kept states hardly differ would otherwise dominate the distance.
@@ -39,7 +47,7 @@ def pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     if hidden.dtype in (torch.float16, torch.bfloat16):
         hidden = hidden.float()
     weights = mask.to(hidden.dtype)
-    return (hidden * weights.unsqueeze(-1)).sum(dim=1) / weights.sum(dim=1, keepdim=True)
+    return torch.bmm(weights.unsqueeze(1), hidden).squeeze(1) / weights.sum(dim=1, keepdim=True)
 
 
 @dataclass(frozen=True)
@@ -67,18 +75,22 @@ class Regularizer:
             context_decay=config.context_decay,
             reward_decay=config.reward_decay,
         )
-        self._seed_constants: torch.Tensor | None = None
+        self._seed_terms: torch.Tensor | None = None  # (3, 9)
+        self._levels: torch.Tensor | None = None  # (3, B): 0, 0.5 and 1 for each example of the last batch
 
     def __call__(self, pooled: torch.Tensor) -> BCEOutput:
         """R and its components for pooled states of shape (B, H). Reads the memory, never changes it."""
         components = self._seed(pooled.detach()) if self._config.profile == "seed" else self._active(pooled)
-        value = components.mean(dim=1) * _OVERALL
         config = self._config
-        if config.scale != 1 or config.gain != 0:
-            value = value * (config.scale * (1 + config.gain * components[:, 0]))
+        loss = components.sum(dim=1) * (-_OVERALL / len(COMPONENTS) * config.scale)
+        if config.gain != 0:
+            loss = loss * (1 + config.gain * components[:, 0])
         if config.clamp_min is not None or config.clamp_max is not None:
-            value = value.clamp(config.clamp_min, config.clamp_max)
-        return BCEOutput(loss=-value, components=components)
+            # The limits are those of the value before its sign.
+            upper = None if config.clamp_min is None else -config.clamp_min
+            lower = None if config.clamp_max is None else -config.clamp_max
+            loss = loss.clamp(lower, upper)
+        return BCEOutput(loss=loss, components=components)
 
     def state(self, pooled: torch.Tensor) -> torch.Tensor:
         """The part of the pooled states that the active profile looks at and the memory keeps. Shape (B, d)."""
@@ -87,21 +99,21 @@ class Regularizer:
 
     def update(self, pooled: torch.Tensor, ce: torch.Tensor) -> None:
         """Take one optimizer step into the memory: all its pooled states (examples, H), detached, and its CE."""
-        self.memory.update(self.state(pooled), ce)
+        if self._config.profile == "seed":
+            self.memory.keep(pooled)
+        else:
+            self.memory.update(self.state(pooled), ce)
 
     def _seed(self, pooled: torch.Tensor) -> torch.Tensor:
         """(B, 9), without gradient: character and context are the state itself, so only its length matters."""
+        if self._seed_terms is None:
+            self._seed_terms = pooled.new_tensor(_SEED_TERMS)
+        constant, of_nonzero, of_length = self._seed_terms
         # Zero-padding a shorter vector changes nothing here: only the length is used.
         length = torch.linalg.vector_norm(pooled[:, : self._config.behavior_dim or SEED_BEHAVIOR_DIM], dim=1)
-        nonzero = (length > 0).to(length.dtype)
-        if self._seed_constants is None:
-            constants = [_SEED_REWARD, 0, _dcycle(0.0), 0, _AUTO, 0.5, _FUZZY_CONSTANT, _ETHICS, _MASTER]
-            self._seed_constants = length.new_tensor(constants)
-        components = self._seed_constants.repeat(len(length), 1)
-        components[:, 2] += 0.4 * nonzero  # cos(v, v) = 1 where v is not 0; for v = 0 the whole cosine term is 0
-        components[:, 5] += 0.5 * nonzero
-        components[:, 6] += 0.5 * length.tanh()
-        return components
+        length = length.unsqueeze(1)
+        # The sign of a length is 0 for v = 0 and 1 otherwise.
+        return torch.addcmul(constant, length.sign(), of_nonzero).addcmul_(length.tanh(), of_length)
 
     def _active(self, pooled: torch.Tensor) -> torch.Tensor:
         """(B, 9), differentiable through the pooled states."""
@@ -110,10 +122,11 @@ class Regularizer:
         batch, dim = v.shape
         length = torch.linalg.vector_norm(v, dim=1)
         unit = v / length.clamp_min(1e-12).unsqueeze(1)
-        one = torch.ones_like(length)
-        zero = torch.zeros_like(length)
+        if self._levels is None or self._levels.shape[1] != batch:
+            self._levels = length.new_tensor([0.0, 0.5, 1.0]).unsqueeze(1).repeat(1, batch)
+        zero, half, one = self._levels
 
-        reward = zero + 0.5 if memory.reward is None else memory.reward.sigmoid().expand(batch)
+        reward = half if memory.reward is None else memory.reward.sigmoid().expand(batch)
         iso, dbscan = zero, zero
         if memory.count >= _ISO_MIN_STATES:
             mean, variance = memory.moments()
@@ -121,7 +134,7 @@ class Regularizer:
             distance = ((v - mean).square() / torch.maximum(variance, floor)).mean(dim=1)  # D²/d
             iso = 1 / (1 + distance)
         if memory.count >= _DBSCAN_MIN_STATES:
-            cosines = unit @ memory.units.T  # (B, count); ‖a − b‖² = 2 − 2 cos for unit vectors
+            cosines = unit @ memory.units().T  # (B, count); ‖a − b‖² = 2 − 2 cos for unit vectors
             nearest = cosines.topk(self._config.neighbors, dim=1, sorted=False).values
             dbscan = ((nearest - 1) / self._config.neighbor_width**2).exp().mean(dim=1)
         if memory.reward is None:  # an empty memory: character and context are the state itself
@@ -129,13 +142,8 @@ class Regularizer:
         else:
             to_character, to_context = (unit @ memory.directions().T).unbind(dim=1)
         # Neither of these can leave [0, 1], where the design clips them.
-        dcycle = _dcycle(0.2) + 0.2 * to_character
+        dcycle = _DCYCLE_CONSTANT + 0.2 + 0.2 * to_character
         bayes = 0.5 + 0.5 * to_context
         fuzzy = _FUZZY_CONSTANT + 0.5 * (length / math.sqrt(dim)).tanh()
-        return torch.stack(
-            (reward, iso, dcycle, dbscan, _AUTO * one, bayes, fuzzy, _ETHICS * one, _MASTER * one), dim=1
-        )
-
-
-def _dcycle(cosine_term: float) -> float:
-    return 0.4 * _USER_TYPE + cosine_term + 0.2 * _ENGAGEMENT
+        auto, ethics, master = one, one, zero
+        return torch.stack((reward, iso, dcycle, dbscan, auto, bayes, fuzzy, ethics, master), dim=1)

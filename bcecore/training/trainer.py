@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,28 @@ from bcecore.training.regularizer import COMPONENTS, Regularizer, pool
 GRAD_RATIO_EVERY = 50
 
 
-class _Interval:
-    """Sums over the steps since the last log record, kept on the device so that a step never waits for it."""
+@dataclass(frozen=True)
+class _Part:
+    """What one micro-batch contributed, still on the device: nothing here waits for it."""
 
-    def __init__(self, device: torch.device) -> None:
-        self.steps = 0
+    ce: torch.Tensor
+    tokens: torch.Tensor
+    term: torch.Tensor | None = None
+    r: torch.Tensor | None = None
+    components: torch.Tensor | None = None
+    """(examples, 9), before the division by the examples of the step"""
+    share: float = 0.0
+    """One over the examples of the step"""
+
+
+class _Interval:
+    """The steps since the last log record."""
+
+    def __init__(self) -> None:
         self.started = time.perf_counter()
-        self.ce = torch.zeros((), device=device)
-        self.term = torch.zeros((), device=device)
-        self.loss = torch.zeros((), device=device)
-        self.components = torch.zeros(len(COMPONENTS), device=device)
+        self.steps = 0
         self.weight = 0.0
-        self.tokens = torch.zeros((), device=device, dtype=torch.int64)
+        self.parts: list[_Part] = []
 
 
 class _Evaluation:
@@ -61,7 +72,7 @@ class BCETrainer(Trainer):
         self.regularizer = Regularizer(bce) if bce.enabled else None
         # The loss that leaves `compute_loss` is always that of the whole optimizer step's share.
         self.loss_is_scaled_for_ga = True
-        self._interval = _Interval(self.args.device)
+        self._interval = _Interval()
         self._evaluation: _Evaluation | None = None
         self._hidden: torch.Tensor | None = None
         self._step_examples = 0
@@ -96,33 +107,46 @@ class BCETrainer(Trainer):
         ce, outputs = super().compute_loss(model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch)
         if not self.model_accepts_loss_kwargs or num_items_in_batch is None:
             ce = ce / self.current_gradient_accumulation_steps
-        interval = self._interval
-        detached = ce.detach()
-        interval.ce += detached
-        interval.tokens += inputs["attention_mask"].sum()
+        if num_items_in_batch is None or self.args.gradient_accumulation_steps > 1:
+            tokens = inputs["attention_mask"].sum()
+        else:
+            # All tokens but the first of each text are scored: the same number, without counting again.
+            tokens = num_items_in_batch + self._step_examples
         loss = ce
-        if self.regularizer is not None:
-            self._step_ce = detached if self._step_ce is None else self._step_ce + detached
-            loss = self._add_bce(ce, inputs["attention_mask"])
+        if self.regularizer is None:
+            self._interval.parts.append(_Part(ce.detach(), tokens))
+        else:
+            loss = self._add_bce(self.regularizer, ce, tokens, inputs["attention_mask"])
         return (loss, outputs) if return_outputs else loss
 
-    def _add_bce(self, ce: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        assert self.regularizer is not None and self._hidden is not None
+    def _add_bce(
+        self, regularizer: Regularizer, ce: torch.Tensor, tokens: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        assert self._hidden is not None
+        detached = ce.detach()
+        self._step_ce = detached if self._step_ce is None else self._step_ce + detached
         pooled = pool(self._hidden, mask)
         self._hidden = None
         self._step_states.append(pooled.detach())
+        output = regularizer(pooled)
         # R is the mean over all examples of the step, so that a short last micro-batch counts for its examples only.
         share = 1 / self._step_examples
-        output = self.regularizer(pooled)
         r = output.loss.sum() * share
-        interval = self._interval
-        interval.loss += r.detach()
-        interval.components += output.components.detach().sum(dim=0) * share
         weight = self.bce.weight(self.state.global_step + 1)
-        if weight == 0:
-            return ce  # not CE + 0·R, whose gradient is nan where R's is
-        term = r * weight
-        interval.term += term.detach()
+        # At weight 0 it is CE itself, not CE + 0·R, whose gradient is nan where R's is.
+        term = r * weight if weight else None
+        self._interval.parts.append(
+            _Part(
+                detached,
+                tokens,
+                None if term is None else term.detach(),
+                r.detach(),
+                output.components.detach(),
+                share,
+            )
+        )
+        if term is None:
+            return ce
         if self._measures_ratio():
             self._take_bce_gradient(term)
         return ce + term
@@ -191,7 +215,7 @@ class BCETrainer(Trainer):
         last_step = self.state.global_step
         steps = self._interval.steps
         logs.update(self._interval_values())
-        self._interval = _Interval(self.args.device)
+        self._interval = _Interval()
         super().log(logs, start_time)
         self._refuse_non_finite(logs, last_step, steps)
 
@@ -199,20 +223,20 @@ class BCETrainer(Trainer):
         interval = self._interval
         steps = max(interval.steps, 1)
         seconds = max(time.perf_counter() - interval.started, 1e-9)
-        tokens = int(interval.tokens)
+        tokens = sum(int(part.tokens) for part in interval.parts)
         self._tokens_seen += tokens
-        term = float(interval.term) / steps
-        ce = float(interval.ce) / steps
+        ce = sum(float(part.ce) for part in interval.parts) / steps
+        term = sum(float(part.term) for part in interval.parts if part.term is not None) / steps
         values = {"ce": ce, "bce_weight": interval.weight / steps, "bce_term": term, "bce_share": _share(ce, term)}
         if self.regularizer is not None:
-            values["bce_loss"] = float(interval.loss) / steps
-            components = (interval.components / steps).tolist()
-            values.update((f"bce_{name}", value) for name, value in zip(COMPONENTS, components, strict=True))
-            memory = self.regularizer.memory
-            if memory.count >= 2:
-                values["bce_spread"], values["bce_cosine_distance"] = torch.stack(
-                    (memory.spread(), memory.cosine_distance())
-                ).tolist()
+            values["bce_loss"] = sum(float(part.r) for part in interval.parts if part.r is not None) / steps
+            sums = [0.0] * len(COMPONENTS)
+            for part in interval.parts:
+                for row in part.components.tolist() if part.components is not None else ():
+                    sums = [total + value * part.share for total, value in zip(sums, row, strict=True)]
+            values.update((f"bce_{name}", total / steps) for name, total in zip(COMPONENTS, sums, strict=True))
+            if self.regularizer.memory.count >= 2:
+                values["bce_spread"], values["bce_cosine_distance"] = self.regularizer.memory.dispersion()
             if self._grad_ratio is not None:
                 values["bce_grad_ratio"] = self._grad_ratio
                 self._grad_ratio = None
@@ -297,7 +321,7 @@ class BCETrainer(Trainer):
     # -- less overhead, the same weights
 
     def _inner_training_loop(self, *args: Any, **kwargs: Any) -> Any:
-        self._interval = _Interval(self.args.device)
+        self._interval = _Interval()
         with less_overhead(self.model):
             return super()._inner_training_loop(*args, **kwargs)
 

@@ -32,7 +32,7 @@ def test_keeps_exactly_the_latest_states(sizes: list[int]) -> None:
     assert memory.count == len(latest)
     kept = {tuple(row) for row in memory.states.tolist()}
     assert kept == {tuple(row) for row in latest.tolist()}
-    assert torch.allclose(memory.units, memory.states / memory.states.norm(dim=1, keepdim=True))
+    assert torch.allclose(memory.units(), memory.states / memory.states.norm(dim=1, keepdim=True))
 
 
 def test_averages_are_bias_corrected() -> None:
@@ -67,14 +67,44 @@ def test_spread_and_cosine_distance_against_all_pairs() -> None:
     memory = empty()
     fill(memory, [5, 9, 7])
     states = memory.states
-    assert memory.spread().item() == pytest.approx(float(states.var(dim=0, correction=0).mean().sqrt()), rel=1e-5)
+    spread, distance = memory.dispersion()
+    assert spread == pytest.approx(float(states.var(dim=0, correction=0).mean().sqrt()), rel=1e-5)
     pairs = [
         1 - float(torch.nn.functional.cosine_similarity(states[i], states[j], dim=0))
         for i in range(len(states))
         for j in range(len(states))
         if i != j
     ]
-    assert memory.cosine_distance().item() == pytest.approx(sum(pairs) / len(pairs), rel=1e-4)
+    assert distance == pytest.approx(sum(pairs) / len(pairs), rel=1e-4)
+
+
+@given(st.lists(st.integers(1, 40), min_size=2, max_size=12), st.lists(st.booleans(), min_size=12, max_size=12))
+def test_dispersion_kept_up_to_date_equals_dispersion_computed_anew(sizes: list[int], asked: list[bool]) -> None:
+    memory = empty()
+    generator = torch.Generator().manual_seed(2)
+    for size, ask in zip(sizes, asked, strict=False):
+        memory.keep(torch.randn(size, 3, generator=generator) + 2)
+        if ask and memory.count >= 2:
+            memory.dispersion()
+    if memory.count >= 2:
+        states = memory.states.double()
+        units = states / states.norm(dim=1, keepdim=True)
+        cosines = units @ units.T
+        pairs = memory.count * (memory.count - 1)
+        spread, distance = memory.dispersion()
+        assert spread == pytest.approx(float(states.var(dim=0, correction=0).mean().sqrt()), rel=1e-9)
+        assert distance == pytest.approx(1 - float(cosines.sum() - cosines.trace()) / pairs, abs=1e-9)
+
+
+def test_dispersion_of_states_that_have_collapsed() -> None:
+    memory = empty()
+    for _ in range(40):
+        memory.keep(torch.full((1, 64), 1.5))
+    spread, distance = memory.dispersion()
+    assert spread == pytest.approx(0, abs=1e-7)
+    assert distance == pytest.approx(0, abs=1e-12)
+    memory.keep(torch.zeros(1, 64))  # a state without a direction: cos 0 with the other fifteen
+    assert memory.dispersion()[1] == pytest.approx(2 / 16)
 
 
 def test_saved_and_loaded_memory_goes_on_the_same(tmp_path: Path) -> None:
@@ -84,10 +114,11 @@ def test_saved_and_loaded_memory_goes_on_the_same(tmp_path: Path) -> None:
     copy.load(tmp_path, torch.device("cpu"))
     for each in (memory, copy):
         each.update(torch.tensor([[0.1, 0.2, 0.3]]), torch.tensor(1.5))
-    assert torch.equal(memory.states, copy.states) and torch.equal(memory.units, copy.units)
+    assert torch.equal(memory.states, copy.states) and torch.equal(memory.units(), copy.units())
     for name in ("character", "context"):
         first, second = memory.average(name), copy.average(name)
         assert first is not None and second is not None and torch.equal(first, second)
+    assert memory.dispersion() == copy.dispersion()
     assert memory.reward is not None and copy.reward is not None and torch.equal(memory.reward, copy.reward)
 
 
