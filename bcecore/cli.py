@@ -24,6 +24,9 @@ BAD_INPUT = 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 the run failed, 2 the input was wrong."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["test"]:
+        return bootstrap.run_tests(argv[1:])  # all that follows is pytest's, options too
     arguments = _parser().parse_args(argv)
     try:
         status: int = arguments.run(arguments)
@@ -51,9 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_runs_dir(up)
     up.set_defaults(run=_up)
 
-    test = commands.add_parser("test", help="run every test; what follows goes to pytest", add_help=False)
-    test.add_argument("arguments", nargs=argparse.REMAINDER)
-    test.set_defaults(run=lambda arguments: bootstrap.run_tests(arguments.arguments))
+    commands.add_parser("test", help="run every test; what follows goes to pytest")
 
     train = commands.add_parser("train", help="start a run")
     train.add_argument("--recipe", metavar="NAME", help=f"what to start from: {', '.join(recipe_names())}")

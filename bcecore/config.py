@@ -244,6 +244,11 @@ class DataConfig(Section):
         le=1,
     )
 
+    @property
+    def holds_out(self) -> bool:
+        """Whether the checking text is another than the training text, so that its CE tells learning from memory."""
+        return self.validation in ("fraction", "file")
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.validation == "file" and not self.validation_file:

@@ -183,6 +183,13 @@ def test_ctrl_c_saves_and_stops(runs_dir: Path) -> None:
     assert record.progress is not None and checkpoint_steps(store.directory(run_id)) == [record.progress.step]
 
 
+def test_arguments_after_test_go_to_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed: list[list[str]] = []
+    monkeypatch.setattr("bcecore.bootstrap.run_tests", lambda arguments: passed.append(list(arguments)) or 3)
+    assert main(["test", "-q", "-k", "schedule", "--", "tests"]) == 3
+    assert passed == [["-q", "-k", "schedule", "--", "tests"]]
+
+
 def test_settings_and_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["settings"]) == 0
     listed = capsys.readouterr().out

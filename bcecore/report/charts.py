@@ -97,7 +97,8 @@ def live_charts(config: RunConfig) -> list[LiveChart]:
     losses: tuple[Line, ...] = (Line("ce", "CE", color),)
     if config.bce.enabled:
         losses = (Line("loss", "loss with BCE", NEUTRAL, tuple(_DASHED)), *losses)
-    held_out = Line("eval_loss", "held-out CE", HELD_OUT) if config.data.validation != "none" else None
+    checked = "held-out CE" if config.data.holds_out else "CE on re-used lines"
+    held_out = Line("eval_loss", checked, HELD_OUT) if config.data.validation != "none" else None
     charts = [
         LiveChart(
             "loss",
@@ -382,7 +383,7 @@ def schedule_chart(
     )
     y = alt.Y("value:Q").title(value_title).axis(format=".2~g", tickCount=5)
     rules = alt.Chart(named).mark_rule(color=NEUTRAL, strokeDash=_DASHED).encode(x=_step_axis())
-    names = alt.Chart(named).mark_text(color=NEUTRAL, align="left", baseline="top", dx=4)
+    names = alt.Chart(named).mark_text(color=NEUTRAL, align="left", baseline="bottom", dx=4, dy=-2)
     line_steps, line_values = planned.thinned(POINTS_PER_LINE)
     line = alt.Chart(pd.DataFrame({"step": line_steps, "value": line_values})).mark_line(color=BCE_ON, strokeWidth=2)
     # The hover points need a name of their own for the value: two equal tables would be merged into one.

@@ -56,7 +56,7 @@ def run_facts(record: RunRecord, config: RunConfig, summary: RunSummary, now: da
         Fact("Pace", _pace(record)),
         Fact("Final training loss", _final_loss(record, config)),
         Fact("Last CE", number(summary.ce.value) if summary.ce else UNKNOWN),
-        Fact("Held-out CE", _held_out(config, summary)),
+        Fact("Held-out CE" if config.data.holds_out else "CE on checking text", _held_out(config, summary)),
         Fact("Weights", _weights(record)),
         Fact("Reads left to right", _leak(record)),
         Fact("Lines", _lines(record)),

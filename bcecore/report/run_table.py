@@ -25,6 +25,8 @@ def run_table(
     rows = []
     for record in records:
         summary = summaries[record.id]
+        config = configs.get(record.id)
+        held_out = summary.held_out if config is not None and config.data.holds_out else None
         rows.append(
             {
                 "name": record.name,
@@ -32,9 +34,9 @@ def run_table(
                 "progress": done_share(record),
                 "ce": summary.ce.value if summary.ce else None,
                 "loss": summary.loss.value if summary.loss else None,
-                "held_out": summary.held_out.value if summary.held_out else None,
+                "held_out": held_out.value if held_out else None,
                 "trend": list(summary.trend),
-                "bce": bce_words(configs.get(record.id)),
+                "bce": bce_words(config),
                 "age": age(record.created, now),
             }
         )

@@ -135,7 +135,7 @@ def _header(record: RunRecord, tokens_per_second: float | None) -> None:
 def _notice(store: RunStore, record: RunRecord, config: RunConfig, summary: RunSummary) -> None:
     """What the status means and what can be done now; and what has to be known about the loss."""
     if record.status == "finished":
-        _finished(record, summary)
+        _finished(record, config, summary)
     elif record.status == "stopped":
         kept = checkpoint_words(checkpoint_steps(store.directory(record.id)))
         st.warning(f"**Stopped before its end.** {kept}", icon=":material/stop_circle:")
@@ -146,12 +146,13 @@ def _notice(store: RunStore, record: RunRecord, config: RunConfig, summary: RunS
         st.warning(_leak_words(config, probe["largest_change"]), icon=":material/visibility:")
 
 
-def _finished(record: RunRecord, summary: RunSummary) -> None:
+def _finished(record: RunRecord, config: RunConfig, summary: RunSummary) -> None:
     taken = record.elapsed_seconds(now())
     words = "**Finished**" + (f" in {duration(taken)}." if taken is not None else ".")
     if summary.best_held_out is not None:
         best = summary.best_held_out
-        words += f" CE on held-out text was best at step {best.step:,}: {number(best.value)}."
+        on = "held-out text" if config.data.holds_out else "the training lines that were re-used for checking"
+        words += f" CE on {on} was best at step {best.step:,}: {number(best.value)}."
     st.success(f"{words} The model and its checkpoints are kept with the run.", icon=":material/check_circle:")
     st.page_link(LAUNCH_PAGE, label="Start another run", icon=":material/rocket_launch:")
 
@@ -217,16 +218,20 @@ def _held_out(config: RunConfig, summary: RunSummary, waiting: bool) -> None:
         below = "its best so far" if waiting else f"its best, at step {best.step:,}"
     else:
         below = f"best {number(best.value)} at step {best.step:,}"
+    title = "Held-out CE" if config.data.holds_out else "CE on re-used training lines"
+    meaning = "The same on text that the model does not learn from: the number that tells learning from memorising."
+    if config.data.validation == "first_rows_of_training":
+        meaning = "The same on lines that the model also learns from, as in the report: it shows memory, not learning."
     st.metric(
-        "Held-out CE",
+        "Held-out CE" if config.data.validation == "none" else title,
         _value(last, waiting and config.data.validation != "none"),
         delta=below,
         delta_color="off",
         delta_arrow="off",
-        help="The same on text that the model does not learn from: the number that tells learning from memorising.",
+        help=meaning,
     )
     if config.data.validation != "none":
-        st.vega_lite_chart(sparkline(summary.held_out_trend, HELD_OUT), alt="Held-out CE over the run")
+        st.vega_lite_chart(sparkline(summary.held_out_trend, HELD_OUT), alt=f"{title} over the run")
 
 
 def _value(at: At | None, waiting: bool) -> str:

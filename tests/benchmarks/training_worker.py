@@ -29,6 +29,7 @@ from bcecore.training.models import build_model
 BERT_WORDS = 30_522
 BCE = {
     "plain": {"bce.enabled": False},
+    "plain-stock": {"bce.enabled": False},
     "off": {"bce.enabled": False},
     "seed": {"bce.profile": "seed"},
     "seed-no-log": {"bce.profile": "seed"},
@@ -68,8 +69,8 @@ def _trainer(variant: str, store: RunStore, rounds: Rounds) -> Trainer:
     directory = store.directory(run_id)
     text = tokenized_text(directory / "data", config.data.block_size)
     text.tokenizer.add_tokens([f"[word{number}]" for number in range(BERT_WORDS - len(text.tokenizer))])
-    if variant == "plain":
-        return _plain(config, text, directory / "checkpoints", rounds)
+    if variant.startswith("plain"):
+        return _plain(config, text, directory / "checkpoints", rounds, stock=variant == "plain-stock")
     callbacks: list[TrainerCallback] = [rounds]
     if variant != "seed-no-log":
         store.transition(run_id, "starting")
@@ -77,8 +78,11 @@ def _trainer(variant: str, store: RunStore, rounds: Rounds) -> Trainer:
     return build_trainer(config, text, directory / "checkpoints", callbacks)
 
 
-def _plain(config: RunConfig, text: TokenizedText, output: Path, rounds: Rounds) -> Trainer:
-    """The plain Trainer as its users write it: a `datasets` table and the stock collator for language models."""
+def _plain(config: RunConfig, text: TokenizedText, output: Path, rounds: Rounds, *, stock: bool) -> Trainer:
+    """The plain Trainer as its users write it: a `datasets` table and the stock collator for language models.
+
+    With `stock` it also has the progress bar that it shows and prints its records to, unless told otherwise.
+    """
     table = datasets.Dataset.from_dict(
         {
             "input_ids": [example.ids.tolist() for example in text.train],
@@ -86,6 +90,7 @@ def _plain(config: RunConfig, text: TokenizedText, output: Path, rounds: Rounds)
         }
     )
     arguments = training_arguments(config, output, evaluates=False)
+    arguments.disable_tqdm = not stock
     set_seed(config.training.seed)
     trainer = Trainer(
         build_model(config.model, text.tokenizer),

@@ -47,7 +47,7 @@ def test_the_facts_of_a_finished_run_are_those_of_the_report(store: RunStore) ->
     assert facts["Final training loss"] == "3.91 (mean over the run, BCE’s term included)"
     assert facts["Weights"] == "743,552"
     assert facts["Reads left to right"] == "no: later words change earlier predictions (by up to 3.27)"
-    assert facts["Held-out CE"].endswith("on lines that it was trained on")
+    assert facts["CE on checking text"].endswith("on lines that it was trained on")
     assert facts["Lines"] == "459 read, 413 to learn from, 46 to check"
     assert facts["Lines left out"] == "3 too short, 1 with fewer than two tokens"
     assert facts["Lines cut"] == "7, after 128 tokens"
