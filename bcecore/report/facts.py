@@ -26,7 +26,7 @@ _SCHEDULERS = {
     "inverse_sqrt": "inverse square root decay",
 }
 _SINGULARS = {"batches": "batch"}
-_DROPPED = {
+DROPPED_WORDS = {
     "too_short": "too short",
     "repeated_characters": "one character over and over",
     "too_many_symbols": "mostly symbols",
@@ -239,7 +239,7 @@ def _lines(record: RunRecord) -> str:
 def _dropped(record: RunRecord) -> str:
     if not record.dataset:
         return UNKNOWN
-    parts = [f"{n:,} {_DROPPED.get(reason, reason)}" for reason, n in record.dataset["dropped"].items()]
+    parts = [f"{n:,} {DROPPED_WORDS.get(reason, reason)}" for reason, n in record.dataset["dropped"].items()]
     if record.dataset["too_short"]:
         parts.append(f"{record.dataset['too_short']:,} with fewer than two tokens")
     return ", ".join(parts) or "none"

@@ -7,17 +7,12 @@ from collections.abc import Sequence
 from bcecore.config import RunConfig
 from bcecore.jobs.estimate import Estimate
 from bcecore.jobs.submit import Checked
+from bcecore.report.facts import DROPPED_WORDS
 from bcecore.settings import readable_number
-from bcecore.text.quality import REPEATED, SYMBOLS, TOO_SHORT
 from bcecore.ui.words import count, duration, number, size
 
 # How much of a file's name goes into the name of a run.
 _NAMED_CHARACTERS = 40
-_REASONS = {
-    TOO_SHORT: "too short",
-    REPEATED: "one character over and over",
-    SYMBOLS: "mostly symbols",
-}
 
 
 def text_words(checked: Checked) -> str:
@@ -35,7 +30,7 @@ def text_words(checked: Checked) -> str:
     cut = checked.train.cut + checked.validation.cut
     if cut:
         parts.append(f"{cut:,} {_is_are(cut)} cut at {data.block_size:,} tokens")
-    parts += [f"{n:,} left out: {_REASONS[reason]}" for reason, n in checked.text.dropped.items()]
+    parts += [f"{n:,} left out: {DROPPED_WORDS[reason]}" for reason, n in checked.text.dropped.items()]
     short = checked.train.too_short + checked.validation.too_short
     if short:
         parts.append(f"{short:,} left out: a single token gives nothing to predict")
