@@ -32,9 +32,9 @@ ALLOCATOR_ENVIRONMENT = {
 }
 
 # By default a thread that waits for its sisters keeps its core busy for milliseconds. Two trainings on one machine then
-# take each other's cores without working: measured on 2 cores with load 8, a step of 36 ms took 700 ms. A shorter wait
-# than this one costs a run that has the machine to itself 5%.
-THREAD_ENVIRONMENT = {"GOMP_SPINCOUNT": "100000"}
+# take each other's cores without working: measured on 2 cores with load 8, a step of 36 ms took 700 ms. A third of this
+# wait costs a run that has the machine to itself some 5%; three times it still makes runs beside each other slow.
+THREAD_ENVIRONMENT = {"GOMP_SPINCOUNT": "30000"}
 
 
 def training_environment() -> dict[str, str]:
