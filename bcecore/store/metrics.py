@@ -13,20 +13,17 @@ from bcecore.files import disk_full_explained
 
 RESUME = "resume"
 
+_ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
 
 def metrics_line(values: Mapping[str, Any]) -> str:
     """One line of the live log. Numbers that are not finite become null and are named under "nonfinite"."""
-    line: dict[str, Any] = {}
-    nonfinite = []
-    for key, value in values.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            nonfinite.append(key)
-            line[key] = None
-        else:
-            line[key] = value
-    if nonfinite:
-        line["nonfinite"] = nonfinite
-    return json.dumps(line, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return _ENCODER.encode(values)
+    except ValueError:  # not all are finite, which is too rare to look for in every line
+        nonfinite = [key for key, value in values.items() if isinstance(value, float) and not math.isfinite(value)]
+        line = {**values, **dict.fromkeys(nonfinite), "nonfinite": nonfinite}
+        return _ENCODER.encode(line)
 
 
 class MetricsWriter:

@@ -15,7 +15,8 @@ from bcecore.store.metrics import MetricsWriter
 from bcecore.store.record import Progress, now
 from bcecore.store.runs import STOP_REQUEST, RunStore
 
-_PROGRESS_SECONDS = 1.0
+# As often as a page looks; each write costs as much as a tenth of a small model's step.
+_PROGRESS_SECONDS = 2.0
 _LOG_LINE_SECONDS = 5.0
 
 
