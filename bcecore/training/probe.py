@@ -24,7 +24,7 @@ from bcecore.training.callbacks import LiveLog
 from bcecore.training.engine import build_trainer, tokenized_text
 from bcecore.training.models import count_weights
 
-# Enough for the first slow steps to be over and for a mean over short and long texts.
+# Enough for the first slow steps to be over and to see short and long texts.
 _WARM_UP_STEPS = 5
 _STEPS = 40
 _SECONDS = 8.0
@@ -92,7 +92,8 @@ def measure(directory: Path) -> dict[str, float]:
         checkpoint = _seconds(lambda: trainer._save_checkpoint(trainer.model, None))
     saved = directory / "checkpoints" / f"checkpoint-{trainer.state.global_step}"
     saving_model = _seconds(lambda: trainer.save_model(str(directory / "model")))
-    step = statistics.fmean(pace.seconds)
+    # Not the mean, which one disturbance of a machine that does other things too would move far.
+    step = statistics.median(pace.seconds)
     return {
         "startup_seconds": startup + pace.first_seconds - _WARM_UP_STEPS * step + saving_model,
         "seconds_per_step": step,
