@@ -134,6 +134,8 @@ def test_a_run_on_ones_own_text_goes_on_when_the_browser_is_closed(
     epochs.press("Enter")
     expect(page.get_by_text("80 lines, 72 for training, batch 8, 20 epochs = 180 steps")).to_be_visible()
     expect(launch).to_be_enabled()
+    # The name follows the settings at the end of the page, after the button has become usable.
+    expect(page.get_by_role("textbox", name="Name of the run")).to_have_value("quick-look on orchard, changed")
 
     launch.dblclick()
     page.wait_for_url("**/Run?run=*", timeout=60_000)
