@@ -37,7 +37,7 @@ def write_bytes_atomically(path: Path, content: bytes, *, durable: bool = True) 
     """Write `content` to `path` through a temporary file beside it, synced, then `os.replace`.
 
     A reader sees the old content or the new, never a mixture. `durable=False` skips the sync: for values that are
-    rewritten every second, where a power cut may lose the last one. Raises DiskFullError; the old content then stays.
+    rewritten all the time, where a power cut may lose the last one. Raises DiskFullError; the old content then stays.
     """
     with disk_full_explained(path):
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")

@@ -8,7 +8,7 @@ from datetime import datetime
 from bcecore.report.words import count, duration, number
 from bcecore.store.record import RunRecord
 
-# The record is rewritten about every second while steps are made; a long step or a check takes longer.
+# The record is rewritten about every two seconds while steps are made; a long step or a check takes longer.
 _SILENCE_SECONDS = 20
 
 
