@@ -22,7 +22,7 @@ import time
 from importlib import metadata, util
 from pathlib import Path
 from types import FrameType
-from typing import Any, Callable, Iterator, NoReturn, Sequence
+from typing import Any, Iterator, NoReturn, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = (3, 11)
@@ -387,17 +387,23 @@ def run_dashboard(port: int | None, runs_dir: Path | None, open_browser: bool) -
 
     Without `port` it takes the first free one from 8501; a port that was asked for and cannot be had is an error (2).
     """
-    if port is None:
-        port = next((p for p in range(FIRST_PORT, LAST_PORT + 1) if port_problem(p) is None), None)
-        if port is None:
-            _say(f"No port from {FIRST_PORT} to {LAST_PORT} is free: name another with --port.")
-            return 2
-    else:
+    if port is not None:
         problem = port_problem(port)
         if problem is not None:
             _say(f"Port {port} cannot be used, {problem}: name another with --port, or leave it out to get a free one.")
             return 2
+        code = _serve(port, runs_dir, open_browser)
+        return 2 if code is None else code
+    for free in (p for p in range(FIRST_PORT, LAST_PORT + 1) if port_problem(p) is None):
+        code = _serve(free, runs_dir, open_browser)
+        if code is not None:
+            return code
+    _say(f"No port from {FIRST_PORT} to {LAST_PORT} is free: name another with --port.")
+    return 2
 
+
+def _serve(port: int, runs_dir: Path | None, open_browser: bool) -> int | None:
+    """Serve on this port until stopped; return the exit code, or None if somebody else took the port meanwhile."""
     env = dict(os.environ)
     if runs_dir is not None:
         env["BCE_RUNS_DIR"] = str(runs_dir.resolve())
@@ -424,7 +430,7 @@ def run_dashboard(port: int | None, runs_dir: Path | None, open_browser: bool) -
     if sys.platform != "win32":
         restore[signal.SIGHUP] = signal.signal(signal.SIGHUP, stop)
     try:
-        _announce(child, port, open_browser, lambda: asked_to_stop)
+        answered = _announce(child, port, open_browser)
         # In short waits: Windows runs no signal handler during a long one.
         while child.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -432,26 +438,34 @@ def run_dashboard(port: int | None, runs_dir: Path | None, open_browser: bool) -
     finally:
         for number, handler in restore.items():
             signal.signal(number, handler)
-    return 0 if asked_to_stop else _exit_code(child.returncode)
+    if asked_to_stop:
+        return 0
+    if not answered:
+        taken = port_problem(port)
+        if taken is not None:
+            _say(f"Port {port} cannot be used any more, {taken}.")
+            return None
+        code = _exit_code(child.returncode)
+        _say(f"The dashboard ended while it started (exit code {code}): see its last lines above.")
+    return _exit_code(child.returncode)
 
 
-def _announce(child: subprocess.Popen[Any], port: int, open_browser: bool, stopped: Callable[[], bool]) -> None:
-    """Wait until the server answers, then say where it is and open the browser; say so if it ends before that."""
+def _announce(child: subprocess.Popen[Any], port: int, open_browser: bool) -> bool:
+    """Wait until the server answers, then say where it is and open the browser; False if it ends before that."""
     url = f"http://localhost:{port}"
     started = time.monotonic()
     next_word = 10.0
     while child.poll() is None:
-        if _answers(port):
+        if _answers(port) and child.poll() is None:
             print(f"BCE Lab is at {url}  (ctrl-C stops the dashboard; runs go on)", flush=True)
             if open_browser:
                 _open_browser(url)
-            return
+            return True
         if time.monotonic() - started >= next_word:
             _say(f"The dashboard is still starting ({next_word:.0f} s).")
             next_word += 10
         time.sleep(0.1)
-    if not stopped():
-        _say(f"The dashboard ended while it started (exit code {child.returncode}): see its last lines above.")
+    return False
 
 
 def _answers(port: int) -> bool:

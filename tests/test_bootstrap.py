@@ -535,6 +535,45 @@ def test_the_next_free_port_the_runs_directory_and_the_browser(bare: Checkout, t
     assert process.returncode == 0
 
 
+# At its first start the server finds that somebody else has taken its port a moment ago.
+TAKEN_MEANWHILE = """
+import subprocess
+holder = "import socket, sys; s = socket.create_server(('127.0.0.1', PORT)); print(flush=True); sys.stdin.read()"
+if not os.path.exists("holder.pid"):
+    other = subprocess.Popen([sys.executable, "-c", holder.replace("PORT", str(port))], stdin=open(FIFO),
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    other.stdout.readline()
+    pathlib.Path("holder.pid").write_text(str(port))
+    sys.exit("Port is not available")
+"""
+
+
+@posix
+@pytest.mark.parametrize("asked_for", [False, True])
+def test_a_port_taken_while_the_server_starts(bare: Checkout, tmp_path: Path, asked_for: bool) -> None:
+    fifo = tmp_path / "hold"
+    os.mkfifo(fifo)
+    with open(os.open(fifo, os.O_RDWR), "wb"):  # the holder goes when this end is closed
+        started = fake_streamlit(bare, TAKEN_MEANWHILE.replace("FIFO", repr(str(fifo))))
+        first = free_port()
+        start = dashboard(first if asked_for else None, first=first).replace(
+            "bootstrap.FIRST", "bootstrap.LAST_PORT = 65535; bootstrap.FIRST", 1
+        )
+        process = bare.start(code=start)
+        assert process.stdout is not None
+        line = process.stdout.readline()  # empty at its end
+        process.terminate()
+        _, err = process.communicate(timeout=60)
+    taken = int((bare.root / "holder.pid").read_text())
+    assert f"Port {taken} cannot be used any more, another program uses it." in err
+    if asked_for:
+        assert (process.returncode, line) == (2, "")
+    else:
+        served = int(next(a for a in json.loads(started.read_text())["argv"] if "server.port" in a).partition("=")[2])
+        assert served > taken
+        assert f"http://localhost:{served} " in line
+
+
 @posix
 def test_ctrl_c_before_the_dashboard_answers_ends_it_quietly(bare: Checkout) -> None:
     started = fake_streamlit(bare, "time.sleep(60)")

@@ -49,6 +49,10 @@ def _wait_for_step(page: Page, beyond: int) -> int:
     raise AssertionError(f"the chart never went beyond step {beyond}")
 
 
+def _drawn_points(page: Page) -> int:
+    return sum(len(line_data(page, chart, name)) for chart, name, _ in LINES)
+
+
 def _assert_as_logged(page: Page, store: RunStore, run_id: str) -> int:
     """Every point that the charts draw now is what the log says of its step; returns how many there were."""
     drawn = [(line_data(page, chart, name), key) for chart, name, key in LINES]
@@ -101,7 +105,10 @@ def test_quick_look_is_launched_watched_and_finished(dashboard: Dashboard, page:
     assert record.status == "finished"
     expect(page.locator(".st-key-run-header").get_by_text("Finished")).to_be_visible(timeout=30_000)
     assert record.progress is not None and record.progress.step == record.progress.total_steps == 312
-    assert _last_step(page) == 312
+    # The browser draws the charts a moment after the words above them.
+    end = time.monotonic() + 30
+    while time.monotonic() < end and _drawn_points(page) < 312 * len(LINES):
+        page.wait_for_timeout(200)
     assert _assert_as_logged(page, dashboard.store, run_id) == 312 * len(LINES)
 
 
