@@ -553,7 +553,7 @@ if not os.path.exists("holder.pid"):
 def test_a_port_taken_while_the_server_starts(bare: Checkout, tmp_path: Path, asked_for: bool) -> None:
     fifo = tmp_path / "hold"
     os.mkfifo(fifo)
-    with open(os.open(fifo, os.O_RDWR), "wb"):  # the holder goes when this end is closed
+    with os.fdopen(os.open(fifo, os.O_RDWR), "wb"):  # the holder goes when this end is closed
         started = fake_streamlit(bare, TAKEN_MEANWHILE.replace("FIFO", repr(str(fifo))))
         first = free_port()
         start = dashboard(first if asked_for else None, first=first).replace(

@@ -30,11 +30,11 @@ class StateMemory:
         self._gains: torch.Tensor | None = None  # (2, 1): how much of a new value each takes
         self._updates = 0
         self._states: torch.Tensor | None = None  # (size, dim), a ring
+        self._units: torch.Tensor | None = None  # the same ring scaled to length 1, once it is asked for
         self._written = 0
         self._usual_ce: torch.Tensor | None = None
         self._reward: torch.Tensor | None = None
         # Made from the above when first asked for after an update.
-        self._units: torch.Tensor | None = None
         self._moments: tuple[torch.Tensor, torch.Tensor] | None = None
         self._directions: torch.Tensor | None = None
         self._dispersion: Dispersion | None = None
@@ -56,10 +56,9 @@ class StateMemory:
     def units(self) -> torch.Tensor:
         """The kept states scaled to length 1 (a zero state stays zero). Shape (count, dim)."""
         if self._units is None:
-            states = self.states
-            lengths = torch.linalg.vector_norm(states, dim=1, keepdim=True)
-            self._units = states / lengths.clamp_min(torch.finfo(states.dtype).tiny)
-        return self._units
+            assert self._states is not None
+            self._units = _scaled_to_one(self._states)
+        return self._units[: self.count]
 
     def moments(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and variance (dividing by the count) of the kept states, each of shape (dim,)."""
@@ -112,7 +111,7 @@ class StateMemory:
     @torch.no_grad()
     def update(self, states: torch.Tensor, ce: torch.Tensor) -> None:
         """Take in one optimizer step: all its pooled states, shape (examples, dim), and its CE, a scalar."""
-        mean = states.mean(dim=0)
+        mean = states[0] if len(states) == 1 else states.mean(dim=0)
         if self._averages is None or self._gains is None:
             decays = [[decay] for decay in self._decays.values()]
             self._gains = 1 - states.new_tensor(decays)
@@ -132,9 +131,13 @@ class StateMemory:
         states = states[-self._size :]
         start = self._written % self._size
         first = min(len(states), self._size - start)  # up to the end of the ring, the rest from its beginning
-        self._states[start : start + first] = states[:first]
-        if first < len(states):
-            self._states[: len(states) - first] = states[first:]
+        rings = [(self._states, states)]
+        if self._units is not None:
+            rings.append((self._units, _scaled_to_one(states)))
+        for ring, rows in rings:
+            ring[start : start + first] = rows[:first]
+            if first < len(rows):
+                ring[: len(rows) - first] = rows[first:]
         self._fresh.extend((start + number) % self._size for number in range(len(states)))
         if len(self._fresh) > 2 * self._size:  # between rare log records: each row once is enough
             self._fresh = list(dict.fromkeys(self._fresh))
@@ -142,7 +145,7 @@ class StateMemory:
         self._written += len(states)
         if self._written >= 2 * self._size:
             self._written -= self._size
-        self._units = self._moments = None
+        self._moments = None
 
     def _take_reward(self, ce: torch.Tensor) -> None:
         if self._usual_ce is None or self._reward is None:
@@ -164,6 +167,8 @@ class StateMemory:
         assert self._dispersion is not None
         tensors = {"states": self._states, "counters": torch.tensor([self._updates, self._written])}
         tensors |= {f"dispersion.{name}": value for name, value in self._dispersion.state().items()}
+        if self._units is not None:
+            tensors["units"] = self._units
         if self._averages is not None and self._usual_ce is not None and self._reward is not None:
             tensors |= {"averages": self._averages, "usual_ce": self._usual_ce, "reward": self._reward}
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, directory / MEMORY_FILE)
@@ -176,7 +181,7 @@ class StateMemory:
         # Copied, because a matrix product can differ in its last bit with where its operands start in memory: torch
         # starts every tensor of its own at a multiple of 64 bytes, those read from a file start anywhere.
         tensors = {name: tensor.clone() for name, tensor in load_file(path, device=str(device)).items()}
-        self._states = tensors["states"]
+        self._states, self._units = tensors["states"], tensors.get("units")
         self._usual_ce, self._reward = tensors.get("usual_ce"), tensors.get("reward")
         self._averages = tensors.get("averages")
         self._gains = 1 - self._states.new_tensor([[decay] for decay in self._decays.values()])
@@ -185,4 +190,9 @@ class StateMemory:
         saved = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
         self._dispersion = Dispersion.restored(self._states, saved)
         self._fresh.clear()
-        self._units = self._moments = self._directions = None
+        self._moments = self._directions = None
+
+
+def _scaled_to_one(states: torch.Tensor) -> torch.Tensor:
+    lengths = torch.linalg.vector_norm(states, dim=1, keepdim=True)
+    return torch.div(states, lengths.clamp_min_(torch.finfo(states.dtype).tiny))

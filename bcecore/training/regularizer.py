@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from bcecore.config import SEED_BEHAVIOR_DIM, BCEConfig
+from bcecore.training.active import StateVariables
 from bcecore.training.memory import StateMemory
 
 COMPONENTS = ("rl", "iso", "dcycle", "dbscan", "auto", "bayes", "fuzzy", "ethics", "master")
@@ -33,10 +34,16 @@ _SEED_TERMS = (
     (0, 0, 0.4, 0, 0, 0.5, 0, 0, 0),
     (0, 0, 0, 0, 0, 0, 0.5, 0, 0),
 )
-_ISO_MIN_STATES = 16
-_DBSCAN_MIN_STATES = 8
-# A dimension in which the kept states hardly differ would otherwise dominate the distance.
-_VARIANCE_FLOOR = 0.01
+# The same of the active profile: constants, and what multiplies each of the state's variables. Its cosine terms are
+# (1 + cos)/2, and none of its components can leave [0, 1], where the design clips them.
+_ACTIVE_CONSTANTS = (0.5, 0, _DCYCLE_CONSTANT + 0.2, 0, _AUTO, 0.5, _FUZZY_CONSTANT, _ETHICS, _MASTER)
+_ACTIVE_TERMS = (
+    (0, 1, 0, 0, 0, 0, 0, 0, 0),  # iso
+    (0, 0, 0, 1, 0, 0, 0, 0, 0),  # dbscan
+    (0, 0, 0.2, 0, 0, 0, 0, 0, 0),  # cos(v, character)
+    (0, 0, 0, 0, 0, 0.5, 0, 0, 0),  # cos(v, context)
+    (0, 0, 0, 0, 0, 0, 0.5, 0, 0),  # tanh(‖v‖/√d)
+)
 
 
 def pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -76,7 +83,7 @@ class Regularizer:
             reward_decay=config.reward_decay,
         )
         self._seed_terms: torch.Tensor | None = None  # (3, 9)
-        self._levels: torch.Tensor | None = None  # (3, B): 0, 0.5 and 1 for each example of the last batch
+        self._active_terms: tuple[torch.Tensor, torch.Tensor] | None = None  # (VARIABLES, 9) and (9,)
 
     def __call__(self, pooled: torch.Tensor) -> BCEOutput:
         """R and its components for pooled states of shape (B, H). Reads the memory, never changes it."""
@@ -117,33 +124,13 @@ class Regularizer:
 
     def _active(self, pooled: torch.Tensor) -> torch.Tensor:
         """(B, 9), differentiable through the pooled states."""
-        v = self.state(pooled)
-        memory = self.memory
-        batch, dim = v.shape
-        length = torch.linalg.vector_norm(v, dim=1)
-        unit = v / length.clamp_min(1e-12).unsqueeze(1)
-        if self._levels is None or self._levels.shape[1] != batch:
-            self._levels = length.new_tensor([0.0, 0.5, 1.0]).unsqueeze(1).repeat(1, batch)
-        zero, half, one = self._levels
-
-        reward = half if memory.reward is None else memory.reward.sigmoid().expand(batch)
-        iso, dbscan = zero, zero
-        if memory.count >= _ISO_MIN_STATES:
-            mean, variance = memory.moments()
-            floor = (_VARIANCE_FLOOR * variance.mean()).clamp_min(torch.finfo(v.dtype).tiny)
-            distance = ((v - mean).square() / torch.maximum(variance, floor)).mean(dim=1)  # D²/d
-            iso = 1 / (1 + distance)
-        if memory.count >= _DBSCAN_MIN_STATES:
-            cosines = unit @ memory.units().T  # (B, count); ‖a − b‖² = 2 − 2 cos for unit vectors
-            nearest = cosines.topk(self._config.neighbors, dim=1, sorted=False).values
-            dbscan = ((nearest - 1) / self._config.neighbor_width**2).exp().mean(dim=1)
-        if memory.reward is None:  # an empty memory: character and context are the state itself
-            to_character = to_context = (length > 0).to(v.dtype)
-        else:
-            to_character, to_context = (unit @ memory.directions().T).unbind(dim=1)
-        # Neither of these can leave [0, 1], where the design clips them.
-        dcycle = _DCYCLE_CONSTANT + 0.2 + 0.2 * to_character
-        bayes = 0.5 + 0.5 * to_context
-        fuzzy = _FUZZY_CONSTANT + 0.5 * (length / math.sqrt(dim)).tanh()
-        auto, ethics, master = one, one, zero
-        return torch.stack((reward, iso, dcycle, dbscan, auto, bayes, fuzzy, ethics, master), dim=1)
+        variables = StateVariables.apply(
+            self.state(pooled), self.memory, self._config.neighbors, self._config.neighbor_width
+        )
+        if self._active_terms is None:
+            self._active_terms = variables.new_tensor(_ACTIVE_TERMS), variables.new_tensor(_ACTIVE_CONSTANTS)
+        terms, constants = self._active_terms
+        reward = self.memory.reward
+        if reward is not None:
+            constants = torch.cat((reward.sigmoid().view(1), constants[1:]))
+        return torch.addmm(constants, variables, terms)
