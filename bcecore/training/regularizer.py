@@ -87,7 +87,7 @@ class Regularizer:
 
     def __call__(self, pooled: torch.Tensor) -> BCEOutput:
         """R and its components for pooled states of shape (B, H). Reads the memory, never changes it."""
-        components = self._seed(pooled.detach()) if self._config.profile == "seed" else self._active(pooled)
+        components = self._active(pooled) if self.has_gradient else self._seed(pooled.detach())
         config = self._config
         loss = components.sum(dim=1) * (-_OVERALL / len(COMPONENTS) * config.scale)
         if config.gain != 0:
@@ -98,6 +98,11 @@ class Regularizer:
             lower = None if config.clamp_max is None else -config.clamp_max
             loss = loss.clamp(lower, upper)
         return BCEOutput(loss=loss, components=components)
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether R can reach the weights; the seed profile's cannot."""
+        return self._config.profile != "seed"
 
     def state(self, pooled: torch.Tensor) -> torch.Tensor:
         """The part of the pooled states that the active profile looks at and the memory keeps. Shape (B, d)."""

@@ -23,6 +23,7 @@ from bcecore.training.overhead import less_overhead
 from bcecore.training.regularizer import COMPONENTS, Regularizer, pool
 
 GRAD_RATIO_EVERY = 50
+_COMPONENT_KEYS = tuple(f"bce_{name}" for name in COMPONENTS)
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,8 @@ class BCETrainer(Trainer):
         assert self._hidden is not None
         detached = ce.detach()
         self._step_ce = detached if self._step_ce is None else self._step_ce + detached
-        pooled = pool(self._hidden, mask)
+        with torch.set_grad_enabled(regularizer.has_gradient):
+            pooled = pool(self._hidden, mask)
         self._hidden = None
         self._step_states.append(pooled.detach())
         output = regularizer(pooled)
@@ -230,11 +232,13 @@ class BCETrainer(Trainer):
         values = {"ce": ce, "bce_weight": interval.weight / steps, "bce_term": term, "bce_share": _share(ce, term)}
         if self.regularizer is not None:
             values["bce_loss"] = sum(float(part.r) for part in interval.parts if part.r is not None) / steps
-            sums = [0.0] * len(COMPONENTS)
-            for part in interval.parts:
-                for row in part.components.tolist() if part.components is not None else ():
-                    sums = [total + value * part.share for total, value in zip(sums, row, strict=True)]
-            values.update((f"bce_{name}", total / steps) for name, total in zip(COMPONENTS, sums, strict=True))
+            rows = [
+                [value * part.share for value in row]
+                for part in interval.parts
+                for row in (part.components.tolist() if part.components is not None else ())
+            ]
+            sums = rows[0] if len(rows) == 1 else map(sum, zip(*rows, strict=True))
+            values.update(zip(_COMPONENT_KEYS, (total / steps for total in sums), strict=True))
             if self.regularizer.memory.count >= 2:
                 values["bce_spread"], values["bce_cosine_distance"] = self.regularizer.memory.dispersion()
             if self._grad_ratio is not None:
