@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bcecore import bootstrap
+from bcecore import bootstrap, cli_runs
 from bcecore.config import RunConfig
 from bcecore.errors import BceError, ConfigError
 from bcecore.recipes import DEFAULT_RECIPE, load_recipe, recipe_names
-from bcecore.settings import describe, load_config_file, overlay, parse_assignment, readable_number, with_values
-from bcecore.store.record import RunRecord, now
+from bcecore.settings import describe, load_config_file, overlay, parse_assignment, with_values
 from bcecore.store.runs import RunStore
 
 BAD_INPUT = 2
@@ -51,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="open the dashboard")
     up.add_argument("--port", type=int, help="port of the dashboard (default: 8501, or the next free one)")
     up.add_argument("--no-browser", action="store_true", help="do not open a browser window")
-    _add_runs_dir(up)
+    cli_runs.add_runs_dir(up)
     up.set_defaults(run=_up)
 
     commands.add_parser("test", help="run every test; what follows goes to pytest")
@@ -65,19 +62,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--name", metavar="N", help="the run's name (default: the recipe's)")
     train.add_argument("--detach", action="store_true", help="return at once; the run goes on by itself")
     train.add_argument("--json", action="store_true", help="print one JSON object when done")
-    _add_runs_dir(train)
+    cli_runs.add_runs_dir(train)
     train.set_defaults(run=_train)
 
-    runs = commands.add_parser("runs", help="list the runs")
-    runs.add_argument("--json", action="store_true", help="print a JSON list")
-    _add_runs_dir(runs)
-    runs.set_defaults(run=_runs)
-
-    show = commands.add_parser("show", help="show one run: facts, status, last values")
-    show.add_argument("reference", metavar="RUN", help="id, beginning or end of an id, or name")
-    show.add_argument("--json", action="store_true", help="print one JSON object")
-    _add_runs_dir(show)
-    show.set_defaults(run=_show)
+    cli_runs.add_commands(commands)
 
     settings = commands.add_parser("settings", help="list every setting with its help")
     settings.set_defaults(run=_settings)
@@ -92,30 +80,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_runs_dir(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--runs-dir", type=Path, metavar="D", help="where runs live (default: BCE_RUNS_DIR, or runs/)")
-
-
 def _up(arguments: argparse.Namespace) -> int:
     return bootstrap.run_dashboard(arguments.port, arguments.runs_dir, not arguments.no_browser)
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from bcecore.jobs import local
-    from bcecore.jobs.submit import submit
+    from bcecore.jobs import control
 
     config, recipe = _configuration(arguments)
     store = RunStore(arguments.runs_dir)
-    run_id = submit(store, config, name=arguments.name or recipe or "run", recipe=recipe)
-    local.start(store, run_id)
-    if not arguments.json:
-        print(run_id, flush=True)
-    record = store.record(run_id) if arguments.detach else _follow(store, run_id)
-    if arguments.json:
-        print(json.dumps(_as_json(store, record), indent=2, ensure_ascii=False))
-    elif record.failure is not None:
-        print(f"error: {record.failure.message}", file=sys.stderr)
-    return 1 if record.status in ("failed", "crashed") else 0
+    run_id = control.launch(store, config, name=arguments.name or recipe or "run", recipe=recipe)
+    return cli_runs.follow_to_the_end(store, run_id, detach=arguments.detach, as_json=arguments.json)
 
 
 def _configuration(arguments: argparse.Namespace) -> tuple[RunConfig, str | None]:
@@ -131,97 +106,6 @@ def _configuration(arguments: argparse.Namespace) -> tuple[RunConfig, str | None
         changes |= {"data.validation": "file", "data.validation_file": arguments.validation_file}
     changes |= dict(parse_assignment(text) for text in arguments.set)
     return with_values(config, changes), name
-
-
-def _follow(store: RunStore, run_id: str) -> RunRecord:
-    """Show the run's progress until it is over. Ctrl-C asks it to save and stop; a second one leaves it alone."""
-    from tqdm import tqdm
-
-    from bcecore.jobs import local
-
-    asked = False
-    with tqdm(unit="step", desc="starting", dynamic_ncols=True) as bar:
-        while True:
-            try:
-                record = local.reconciled(store, store.record(run_id))
-                _draw(bar, store, record)
-                if record.is_over:
-                    return record
-                time.sleep(0.3)
-            except KeyboardInterrupt:
-                if asked:
-                    bar.write(f"{run_id} goes on in the background.", file=sys.stderr)
-                    return store.record(run_id)
-                asked = True
-                bar.write("Saving a checkpoint and stopping; press ctrl-C again to leave.", file=sys.stderr)
-                local.request_stop(store, run_id)
-
-
-def _draw(bar: Any, store: RunStore, record: RunRecord) -> None:
-    bar.set_description_str(record.status, refresh=False)
-    if record.progress is not None:
-        bar.total = record.progress.total_steps
-        bar.n = record.progress.step
-    bar.refresh()
-
-
-def _runs(arguments: argparse.Namespace) -> int:
-    from bcecore.jobs.local import current_records
-
-    store = RunStore(arguments.runs_dir)
-    records = current_records(store)
-    if arguments.json:
-        print(json.dumps([_as_json(store, record, values=False) for record in records], indent=2, ensure_ascii=False))
-        return 0
-    if not records:
-        print(f"There are no runs in {store.root} yet. Start one: python -m bcecore train --recipe {DEFAULT_RECIPE}")
-        return 0
-    width = min(max(len(record.name) for record in records), max(12, shutil.get_terminal_size().columns - 66))
-    for record in records:
-        done = record.progress
-        progress = f"{done.step:,}/{done.total_steps:,}" if done else ""
-        print(f"{record.id:<40}  {record.name[:width]:<{width}}  {record.status:<9}  {progress:>15}")
-    return 0
-
-
-def _show(arguments: argparse.Namespace) -> int:
-    from bcecore.jobs.local import reconciled
-
-    store = RunStore(arguments.runs_dir)
-    record = reconciled(store, store.record(store.resolve(arguments.reference)))
-    if arguments.json:
-        print(json.dumps(_as_json(store, record), indent=2, ensure_ascii=False))
-        return 0
-    from bcecore.report.facts import run_facts
-    from bcecore.report.summary import summarise
-    from bcecore.store.history import History
-
-    history = History(store.directory(record.id))
-    history.refresh()
-    print(f"{record.name}  ({record.id})\n{record.status}" + (f": {record.failure.message}" if record.failure else ""))
-    for label, value in run_facts(record, store.config(record.id), summarise(history.series), now()):
-        print(f"  {label:<28} {value}")
-    print("last values")
-    for key, value in history.last.items():
-        print(f"  {key:<28} {readable_number(value)}")
-    return 0
-
-
-def _as_json(store: RunStore, record: RunRecord, *, values: bool = True) -> dict[str, Any]:
-    """A run for a script: its record, and with `values` its settings and the last value of everything logged."""
-    from bcecore.store.history import History
-
-    found = record.model_dump(mode="json")
-    if values:
-        history = History(store.directory(record.id))
-        history.refresh()
-        finite = {key: value if value == value else None for key, value in history.last.items()}
-        found |= {
-            "directory": str(store.directory(record.id)),
-            "config": store.config(record.id).model_dump(mode="json"),
-        }
-        found["last"] = finite
-    return found
 
 
 def _settings(_: argparse.Namespace) -> int:

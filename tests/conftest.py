@@ -14,6 +14,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Two test workers share two cores: without these, their threads would mostly wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# A supervisor that a test has started is not needed by the next one.
+os.environ.setdefault("BCE_SUPERVISOR_IDLE_SECONDS", "2")
 
 import hypothesis
 import pytest

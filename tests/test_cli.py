@@ -142,7 +142,7 @@ def test_detached(capsys: pytest.CaptureFixture[str], runs_dir: Path) -> None:
     assert main(["train", "--runs-dir", str(runs_dir), "--detach", *SMALL]) == 0
     run_id = capsys.readouterr().out.strip()
     store = RunStore(runs_dir)
-    assert store.record(run_id).is_active
+    assert not store.record(run_id).is_over
     end = time.monotonic() + 120
     while not local.reconciled(store, store.record(run_id)).is_over:
         assert time.monotonic() < end

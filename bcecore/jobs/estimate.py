@@ -74,6 +74,9 @@ class Estimate:
 
     seconds: float
     disk_bytes: int
+    """At the end, if the best checkpoint is among the newest."""
+    peak_disk_bytes: int
+    """At most at any time: an older best checkpoint, and a new one that is written before an old one is deleted."""
     checkpoints: int
     """Checkpoints that will be on disk at the end."""
     weights: int
@@ -97,8 +100,8 @@ def estimate_from(probe: Probe, checked: Checked) -> Estimate:
     """The arithmetic: steps, evaluations and checkpoints, each times what the probe measured."""
     logging = checked.config.logging
     saves = saves_of(checked.total_steps, logging.save_steps)
-    # The best checkpoint stays beside the newest ones.
-    kept = saves if logging.save_total_limit is None else min(saves, logging.save_total_limit + 1)
+    limit = logging.save_total_limit
+    kept, at_most = (saves, saves) if limit is None else (min(saves, limit), min(saves, limit + 2))
     evaluations = saves_of(checked.total_steps, logging.eval_steps) if checked.validation.ids else 0
     seconds = (
         probe.startup_seconds
@@ -106,7 +109,8 @@ def estimate_from(probe: Probe, checked: Checked) -> Estimate:
         + evaluations * probe.seconds_per_evaluation
         + saves * probe.seconds_per_checkpoint
     )
-    return Estimate(seconds, kept * probe.checkpoint_bytes + probe.model_bytes, kept, probe.weights)
+    disk, peak = (number * probe.checkpoint_bytes + probe.model_bytes for number in (kept, at_most))
+    return Estimate(seconds, disk, peak, kept, probe.weights)
 
 
 def saves_of(total_steps: int, every: int) -> int:

@@ -7,19 +7,22 @@ when the dashboard, the command line or the terminal that started it ends.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
 from bcecore.errors import RunError
-from bcecore.store.identity import identity_of, is_alive
+from bcecore.store.identity import ProcessIdentity, identity_of, is_alive
 from bcecore.store.record import Failure, RunRecord, now
-from bcecore.store.runs import STOP_REQUEST, RunStore
+from bcecore.store.requests import clear_stop, read_stop
+from bcecore.store.runs import RunStore
 
-_REPOSITORY = Path(__file__).parent.parent.parent
+REPOSITORY = Path(__file__).parent.parent.parent
 # A process that was started but has not said so within this time never will: the machine went down in between.
-_START_LIMIT = timedelta(minutes=2)
+_START_LIMIT = timedelta(minutes=1)
 
 # glibc gives the memory of every large gradient back to the kernel and asks for it again at the next step, thousands of
 # page faults a step; kept, and in huge pages, it makes training faster with weights identical in every bit. Systems
@@ -47,7 +50,7 @@ def training_environment() -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",
     }
-    paths = [str(_REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(paths)
     return environment
 
@@ -60,7 +63,7 @@ def spawn(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            cwd=_REPOSITORY,
+            cwd=REPOSITORY,
             env=training_environment(),
             start_new_session=True,
             creationflags=_detached_flags(),
@@ -73,12 +76,25 @@ def _detached_flags() -> int:
     return int(getattr(subprocess, "DETACHED_PROCESS", 0)) | int(getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0))
 
 
-def start(store: RunStore, run_id: str) -> None:
+class Launcher(Protocol):
+    """A way to start the training process of a run; returns its pid. Raises OSError."""
+
+    def __call__(self, run_directory: Path, resume: str | None) -> int: ...
+
+
+def start_cold(run_directory: Path, resume: str | None) -> int:
+    """Start a training process of its own, which loads everything anew."""
+    arguments = ["-m", "bcecore.training.worker", str(run_directory)]
+    if resume is not None:
+        arguments += ["--resume", resume]
+    return spawn(arguments, run_directory / "train.log").pid
+
+
+def start(store: RunStore, run_id: str, launch: Launcher = start_cold) -> None:
     """Start the training process of a queued run. Raises RunError if the run is not queued."""
-    store.transition(run_id, "starting", process=None, failure=None, ended=None)
-    directory = store.directory(run_id)
+    record = store.transition(run_id, "starting", process=None, failure=None, ended=None)
     try:
-        process = spawn(["-m", "bcecore.training.worker", str(directory)], directory / "train.log")
+        pid = launch(store.directory(run_id), record.resume_from)
     except OSError as error:
         store.transition(
             run_id,
@@ -87,21 +103,45 @@ def start(store: RunStore, run_id: str) -> None:
             ended=now(),
         )
         raise RunError(f"The training process of {run_id} could not be started: {error}") from error
-    identity = identity_of(process.pid)
+    identity = identity_of(pid)
     if identity is not None:
         store.adopt(run_id, identity)
 
 
-def request_stop(store: RunStore, run_id: str) -> None:
-    """Ask a running run to save a checkpoint and stop; it does so after its present step. Harmless if repeated."""
-    record = store.record(run_id)
-    if not record.is_active:
-        raise RunError(f"Run {run_id} is {record.status}: there is nothing to stop.")
-    (store.directory(run_id) / STOP_REQUEST).touch()
+def refuse(store: RunStore, run_id: str, message: str) -> None:
+    """Write down why a queued run was not started; it can be resumed when that is mended."""
+    store.transition(run_id, "starting", process=None, failure=None, ended=None)
+    store.transition(run_id, "failed", failure=Failure(message=message), ended=now())
+
+
+def signal_process(identity: ProcessIdentity, number: int) -> bool:
+    """Send a signal to exactly this process; False if it is gone, whoever has its pid now."""
+    if not hasattr(os, "pidfd_open"):
+        if not is_alive(identity):
+            return False
+        os.kill(identity.pid, number)
+        return True
+    try:
+        handle = os.pidfd_open(identity.pid)
+    except ProcessLookupError:
+        return False
+    try:
+        # The handle stays with the process that had the pid when it was opened: checked now, it cannot be another's.
+        if not is_alive(identity):
+            return False
+        signal.pidfd_send_signal(handle, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(handle)
+    return True
 
 
 def reconciled(store: RunStore, record: RunRecord) -> RunRecord:
-    """The record, after marking the run `crashed` if its process is gone without having said how it ended."""
+    """The record, after writing down how the run ended if its process is gone without having said so.
+
+    It has `crashed`, unless it was to stop without saving, or was ended by force because it did not stop.
+    """
     if not record.is_active:
         return record
     if record.process is None:
@@ -109,6 +149,11 @@ def reconciled(store: RunStore, record: RunRecord) -> RunRecord:
             return record
     elif is_alive(record.process):
         return record
+    directory = store.directory(record.id)
+    request = read_stop(directory)
+    if request is not None and (request.kind == "now" or request.killed):
+        clear_stop(directory)
+        return store.mark_dead(record.id, record, "stopped", ended=now(), process=None)
     step = record.progress.step if record.progress else None
     message = "The training process ended without a word: it was killed, ran out of memory, or the machine went down."
     return store.mark_dead(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,19 +25,40 @@ Status = Literal[
 ]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
-TRANSITIONS: dict[Status, frozenset[Status]] = {
-    "queued": frozenset({"starting", "held", "removed"}),
-    "held": frozenset({"queued", "removed"}),
-    "removed": frozenset(),
-    "starting": frozenset({"running", "stopped", "failed", "crashed"}),
-    "running": frozenset({"stopping", "finished", "stopped", "failed", "crashed"}),
-    "stopping": frozenset({"finished", "stopped", "failed", "crashed"}),
-    "finished": frozenset(),
-    "stopped": frozenset({"queued"}),
-    "failed": frozenset({"queued"}),
-    "crashed": frozenset({"queued"}),
-    "imported": frozenset(),
-}
+
+class Transition(NamedTuple):
+    """One way from a status to another, and what happens to the run then."""
+
+    before: Status
+    event: str
+    after: Status
+
+
+TRANSITIONS: tuple[Transition, ...] = (
+    Transition("queued", "a place is free: its process is started", "starting"),
+    Transition("queued", "somebody holds it back", "held"),
+    Transition("queued", "somebody takes it out of the queue", "removed"),
+    Transition("held", "somebody releases it", "queued"),
+    Transition("held", "somebody takes it out of the queue", "removed"),
+    Transition("removed", "somebody puts it back into the queue", "queued"),
+    Transition("starting", "its training begins", "running"),
+    Transition("starting", "somebody stops it before its first step", "stopped"),
+    Transition("starting", "an error ends it", "failed"),
+    Transition("starting", "its process is gone without a word", "crashed"),
+    Transition("running", "somebody asks it to stop", "stopping"),
+    Transition("running", "its last step is done", "finished"),
+    Transition("running", "its process is told to end by the system", "stopped"),
+    Transition("running", "an error ends it", "failed"),
+    Transition("running", "its process is gone without a word", "crashed"),
+    Transition("stopping", "its last step was done before it could stop", "finished"),
+    Transition("stopping", "it has stopped", "stopped"),
+    Transition("stopping", "an error ends it", "failed"),
+    Transition("stopping", "its process is gone without a word", "crashed"),
+    Transition("stopped", "somebody resumes it", "queued"),
+    Transition("failed", "somebody resumes it", "queued"),
+    Transition("crashed", "somebody resumes it", "queued"),
+)
+"""Every way from one status to another. `finished` and `imported` are final."""
 
 ACTIVE: frozenset[Status] = frozenset({"starting", "running", "stopping"})
 """Statuses in which a process should be alive."""
@@ -96,7 +117,12 @@ class RunRecord(BaseModel):
     ended: datetime | None = None
     progress: Progress | None = None
     failure: Failure | None = None
+    resume_from: str | None = None
+    """Where the next process begins: "last", the step of a checkpoint, or None for the beginning."""
+    archived: bool = False
+    """Put away: not listed unless asked for."""
     parent: str | None = None
+    """The run whose last checkpoint this one began from."""
     study: str | None = None
     versions: dict[str, str] = Field(default_factory=dict)
     device: str | None = None
@@ -122,8 +148,14 @@ class RunRecord(BaseModel):
         return max(0.0, ((self.ended or at) - self.started).total_seconds())
 
 
+def following(status: Status) -> frozenset[Status]:
+    """The statuses that a run in `status` may get next."""
+    return frozenset(transition.after for transition in TRANSITIONS if transition.before == status)
+
+
 def check_transition(record: RunRecord, status: Status) -> None:
     """Raise RunError unless a run in `record.status` may become `status`."""
-    if status not in TRANSITIONS[record.status]:
-        allowed = ", ".join(sorted(TRANSITIONS[record.status])) or "nothing else"
-        raise RunError(f"Run {record.id} is {record.status} and cannot become {status}; it can become {allowed}.")
+    allowed = following(record.status)
+    if status not in allowed:
+        others = ", ".join(sorted(allowed)) or "nothing else"
+        raise RunError(f"Run {record.id} is {record.status} and cannot become {status}; it can become {others}.")

@@ -23,6 +23,9 @@ from bcecore.store.record import RunRecord, Status, check_transition, now
 
 RUNS_DIR_VARIABLE = "BCE_RUNS_DIR"
 MAX_NAME_CHARACTERS = 100
+RECORD_FILE = "run.json"
+RECORD_COPY = "run.copy.json"
+"""The record as of the last change of status, for when the first file is damaged."""
 STOP_REQUEST = "stop.request"
 """Name of the file in a run directory that asks its process to save and stop."""
 
@@ -54,7 +57,7 @@ class RunStore:
     def directory(self, run_id: str) -> Path:
         """The directory of a run. Raises RunError for a name that is not a run id or a run that is not there."""
         directory = self._checked(run_id)
-        if not (directory / "run.json").is_file():
+        if not _has_record(directory):
             raise RunError(f"There is no run {run_id} in {self.root}. `python -m bcecore runs` lists the runs.")
         return directory
 
@@ -68,7 +71,7 @@ class RunStore:
 
         Raises RunError when there is no such run, or several.
         """
-        if _RUN_ID.fullmatch(reference) and (self.root / reference / "run.json").is_file():
+        if _RUN_ID.fullmatch(reference) and _has_record(self.root / reference):
             return reference
         matches = [
             record.id
@@ -87,11 +90,18 @@ class RunStore:
     # -- reading
 
     def record(self, run_id: str) -> RunRecord:
-        """The record of a run. Raises RunError for one that is not there or cannot be read."""
-        path = self.directory(run_id) / "run.json"
+        """The record of a run; its second copy where the first is damaged.
+
+        Raises RunError for one that is not there or cannot be read.
+        """
+        path = self.directory(run_id) / RECORD_FILE
         try:
             return RunRecord.model_validate(read_json(path))
         except (OSError, ValueError) as error:
+            try:
+                return RunRecord.model_validate(read_json(path.with_name(RECORD_COPY)))
+            except (OSError, ValueError):
+                pass
             raise RunError(f"The record of run {run_id} ({path}) is damaged and cannot be read: {error}") from error
 
     def config(self, run_id: str) -> RunConfig:
@@ -107,7 +117,7 @@ class RunStore:
         if not self.root.is_dir():
             return []
         names = [entry.name for entry in os.scandir(self.root) if _RUN_ID.fullmatch(entry.name)]
-        return sorted((name for name in names if (self.root / name / "run.json").is_file()), reverse=True)
+        return sorted((name for name in names if _has_record(self.root / name)), reverse=True)
 
     def records(self) -> list[RunRecord]:
         """The records of all runs that can be read, newest first."""
@@ -126,22 +136,18 @@ class RunStore:
         config: RunConfig,
         name: str,
         fill: Callable[[Path], None],
-        *,
-        recipe: str | None = None,
-        dataset: dict[str, Any] | None = None,
+        **fields: Any,
     ) -> str:
         """Make a run in status `queued` and return its id.
 
         `fill(directory)` writes the run's text and tokenizer. The directory appears under its name only when it is
-        complete; when anything fails, nothing is left behind. Raises RunError for an unusable name or directory,
-        DiskFullError.
+        complete; when anything fails, nothing is left behind. `fields` are further ones of the record. Raises RunError
+        for an unusable name or directory, DiskFullError.
         """
         name = check_name(name)
         created = now()
         run_id = f"{created:%Y%m%d-%H%M%S}-{slug(name)}-{secrets.token_hex(2)}"
-        record = RunRecord(
-            id=run_id, name=name, created=created, status_since=created, recipe=recipe, dataset=dataset or {}
-        )
+        record = RunRecord(id=run_id, name=name, created=created, status_since=created, **fields)
         unfinished = self.root / f".new-{run_id}"
         try:
             with disk_full_explained(unfinished):
@@ -164,14 +170,14 @@ class RunStore:
     def update(self, run_id: str, *, durable: bool = True, **changes: Any) -> RunRecord:
         """Change fields of a run's record (not its status) and return the new record."""
         assert "status" not in changes, "a status changes through `transition`"
-        with self._locked(run_id):
+        with self.locked(run_id):
             record = self.record(run_id).model_copy(update=changes)
             self._write(self.directory(run_id), record, durable=durable)
         return record
 
     def transition(self, run_id: str, status: Status, **changes: Any) -> RunRecord:
         """Give a run a new status, with other changes in the same write. Raises RunError if it may not follow."""
-        with self._locked(run_id):
+        with self.locked(run_id):
             before = self.record(run_id)
             check_transition(before, status)
             record = before.model_copy(update={**changes, "status": status, "status_since": now()})
@@ -183,7 +189,7 @@ class RunStore:
 
         For a judgement that somebody else's process is gone, made on a record that may have changed since.
         """
-        with self._locked(run_id):
+        with self.locked(run_id):
             before = self.record(run_id)
             if (before.status, before.process) != (expected.status, expected.process):
                 return before
@@ -194,16 +200,20 @@ class RunStore:
 
     def adopt(self, run_id: str, process: ProcessIdentity) -> None:
         """Record which process was started for a run, unless that process has already done so itself."""
-        with self._locked(run_id):
+        with self.locked(run_id):
             record = self.record(run_id)
             if record.status == "starting" and record.process is None:
                 self._write(self.directory(run_id), record.model_copy(update={"process": process}))
 
     def _write(self, directory: Path, record: RunRecord, *, durable: bool = True) -> None:
-        write_json(directory / "run.json", record.model_dump(mode="json"), durable=durable)
+        content = record.model_dump(mode="json")
+        write_json(directory / RECORD_FILE, content, durable=durable)
+        if durable:  # all but the progress, which is written too often and can be lost
+            write_json(directory / RECORD_COPY, content, durable=False)
 
     @contextmanager
-    def _locked(self, run_id: str) -> Iterator[None]:
+    def locked(self, run_id: str) -> Iterator[None]:
+        """Nobody else changes the run's record meanwhile. Raises RunError if somebody else does not finish."""
         path = self.directory(run_id) / "run.lock"
         try:
             with filelock.FileLock(path, timeout=_LOCK_SECONDS):
@@ -212,6 +222,10 @@ class RunStore:
             raise RunError(
                 f"Run {run_id} is being changed by another process that does not finish. Try again."
             ) from None
+
+
+def _has_record(directory: Path) -> bool:
+    return (directory / RECORD_FILE).is_file() or (directory / RECORD_COPY).is_file()
 
 
 def check_name(name: str) -> str:

@@ -58,13 +58,13 @@ def changed(checked: Checked, total_steps: int, **logging: Any) -> Checked:
     ("steps", "logging", "expected"),
     [
         # 4 + 100 x 0.25, checks at 50 and 100, checkpoints at 40, 80 and 100
-        (100, {"eval_steps": 50, "save_steps": 40, "save_total_limit": None}, Estimate(57.0, 3300, 3, 77)),
-        (100, {"eval_steps": 60, "save_steps": 100, "save_total_limit": None}, Estimate(41.0, 1300, 1, 77)),
+        (100, {"eval_steps": 50, "save_steps": 40, "save_total_limit": None}, Estimate(57.0, 3300, 3300, 3, 77)),
+        (100, {"eval_steps": 60, "save_steps": 100, "save_total_limit": None}, Estimate(41.0, 1300, 1300, 1, 77)),
         # Fewer are kept than are written: two, and the best beside them.
-        (100, {"eval_steps": 100, "save_steps": 10, "save_total_limit": 2}, Estimate(111.0, 3300, 3, 77)),
-        (100, {"eval_steps": 100, "save_steps": 50, "save_total_limit": 9}, Estimate(47.0, 2300, 2, 77)),
+        (100, {"eval_steps": 100, "save_steps": 10, "save_total_limit": 2}, Estimate(111.0, 2300, 4300, 2, 77)),
+        (100, {"eval_steps": 100, "save_steps": 50, "save_total_limit": 9}, Estimate(47.0, 2300, 2300, 2, 77)),
         # A run that is shorter than any interval still checks and saves at its end.
-        (1, {"eval_steps": 500, "save_steps": 500, "save_total_limit": 1}, Estimate(14.25, 1300, 1, 77)),
+        (1, {"eval_steps": 500, "save_steps": 500, "save_total_limit": 1}, Estimate(14.25, 1300, 1300, 1, 77)),
     ],
 )
 def test_the_arithmetic(checked: Checked, steps: int, logging: dict[str, Any], expected: Estimate) -> None:

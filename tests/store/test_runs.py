@@ -75,7 +75,7 @@ def test_a_new_run_is_queued_and_whole(store: RunStore) -> None:
     assert before <= record.created == record.status_since <= now()
     assert store.config(run_id) == CONFIG
     files = {str(path.relative_to(store.root / run_id)) for path in (store.root / run_id).rglob("*")}
-    assert files == {"config.json", "run.json", "data", "data/train.jsonl"}
+    assert files == {"config.json", "run.json", "run.copy.json", "data", "data/train.jsonl"}
     assert store.ids() == [run_id]
     assert [path.name for path in store.root.iterdir()] == [run_id]
 
@@ -252,10 +252,23 @@ def test_runs_are_listed_newest_first_and_nothing_else_is(store: RunStore, monke
 def test_a_damaged_record_is_named_and_hides_no_other(store: RunStore, content: bytes) -> None:
     good, bad = make(store, "good"), make(store, "bad")
     (store.root / bad / "run.json").write_bytes(content)
+    (store.root / bad / "run.copy.json").write_bytes(content)
     with pytest.raises(RunError, match=f"The record of run {bad} .* is damaged and cannot be read"):
         store.record(bad)
     assert [record.id for record in store.records()] == [good]
     assert store.resolve("good") == good
+
+
+@pytest.mark.parametrize("content", [b"", b"{", None])
+def test_a_damaged_record_is_replaced_by_its_copy(store: RunStore, content: bytes | None) -> None:
+    run_id = make(store)
+    before = store.transition(run_id, "held")
+    path = store.root / run_id / "run.json"
+    path.unlink() if content is None else path.write_bytes(content)
+    assert store.record(run_id) == before
+    assert store.ids() == [run_id]
+    assert store.transition(run_id, "queued").status == "queued"
+    assert json.loads(path.read_text())["status"] == "queued"
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"training": {"epochs": 0}}', None])
@@ -400,7 +413,12 @@ def test_processes_that_change_one_record_lose_nothing(store: RunStore) -> None:
     assert [(process.communicate(timeout=60), process.returncode)[1] for process in processes] == [0] * len(fields)
     record = store.record(run_id)
     assert {getattr(record, field) for field in fields} == {"39"}
-    assert {path.name for path in (store.root / run_id).iterdir()} <= {"config.json", "run.json", "run.lock"}
+    assert {path.name for path in (store.root / run_id).iterdir()} <= {
+        "config.json",
+        "run.json",
+        "run.lock",
+        "run.copy.json",
+    }
 
 
 def test_only_one_of_several_processes_starts_a_run(store: RunStore) -> None:

@@ -1,0 +1,342 @@
+"""The commands about runs that are there: list, show, stop, resume, queue, and all else that the dashboard offers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bcecore.errors import RunError
+from bcecore.recipes import DEFAULT_RECIPE
+from bcecore.settings import parse_assignment, readable_number, with_values
+from bcecore.store.record import RunRecord, now
+from bcecore.store.runs import RunStore
+
+# A run starts by itself a moment after it was asked for; only what takes longer is worth a word.
+_LOOK_SECONDS = 0.3
+
+
+def add_runs_dir(parser: argparse.ArgumentParser) -> None:
+    """The option that says where runs live."""
+    parser.add_argument("--runs-dir", type=Path, metavar="D", help="where runs live (default: BCE_RUNS_DIR, or runs/)")
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands of this module to the command line's parser."""
+    runs = _command(commands, "runs", "list the runs", _runs)
+    runs.add_argument("--all", action="store_true", help="archived runs too")
+    runs.add_argument("--json", action="store_true", help="print a JSON list")
+
+    show = _command(commands, "show", "show one run: facts, status, last values", _show, takes_run=True)
+    show.add_argument("--json", action="store_true", help="print one JSON object")
+
+    waiting = _command(commands, "queue", "show the queue, or change it", _queue)
+    actions = ("up", "down", "first", "last", "hold", "release", "remove")
+    waiting.add_argument("action", nargs="?", choices=actions, help="what to do with a waiting run")
+    waiting.add_argument("reference", nargs="?", metavar="RUN", help="the run")
+    waiting.add_argument("--json", action="store_true", help="print a JSON list")
+
+    stop = _command(commands, "stop", "save a checkpoint of a run and stop it", _stop, takes_run=True)
+    stop.add_argument("--now", action="store_true", help="stop at once: the work since the last checkpoint is lost")
+    stop.add_argument("--wait", action="store_true", help="return when it has stopped")
+
+    resume = _command(commands, "resume", "go on with a run that did not finish", _resume, takes_run=True)
+    resume.add_argument("--from", dest="step", type=int, metavar="STEP", help="its step (default: the last)")
+    _add_following(resume)
+
+    extend = _command(commands, "extend", "train a finished run further, as a new run", _extend, takes_run=True)
+    length = extend.add_mutually_exclusive_group(required=True)
+    length.add_argument("--epochs", type=float, metavar="N", help="so many more epochs")
+    length.add_argument("--steps", type=int, metavar="N", help="so many more steps")
+    extend.add_argument("--name", metavar="N", help="the new run's name")
+    _add_following(extend)
+
+    clone = _command(commands, "clone", "start a run with another one's settings", _clone, takes_run=True)
+    clone.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; repeatable")
+    clone.add_argument("--name", metavar="N", help="the new run's name")
+    _add_following(clone)
+
+    _command(commands, "archive", "put a run away, so that it is not listed", _archive, takes_run=True)
+    _command(commands, "unarchive", "list a run again", _unarchive, takes_run=True)
+    _command(commands, "delete", "move a run to the trash", _delete, takes_run=True)
+    _command(commands, "restore", "take a run back out of the trash", _restore, takes_run=True)
+    _command(commands, "empty-trash", "delete what is in the trash for good", _empty_trash)
+
+    supervise = _command(commands, "supervise", "start waiting runs, here, until it is stopped", _supervise)
+    supervise.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)
+    supervise.add_argument("--idle-seconds", type=float, help=argparse.SUPPRESS)
+
+
+def _command(
+    commands: Any,
+    name: str,
+    about: str,
+    run: Callable[[RunStore, argparse.Namespace], int],
+    *,
+    takes_run: bool = False,
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=about, description=about)
+    if takes_run:
+        parser.add_argument("reference", metavar="RUN", help="id, beginning or end of an id, or name")
+    add_runs_dir(parser)
+    parser.set_defaults(run=lambda arguments: run(RunStore(arguments.runs_dir), arguments))
+    return parser
+
+
+def _add_following(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--detach", action="store_true", help="return at once; the run goes on by itself")
+    parser.add_argument("--json", action="store_true", help="print one JSON object when done")
+
+
+# -- watching
+
+
+def follow_to_the_end(store: RunStore, run_id: str, *, detach: bool, as_json: bool) -> int:
+    """Say the run's id, show its progress until it is over unless `detach`, and return the exit status."""
+    if not as_json:
+        print(run_id, flush=True)
+    record = store.record(run_id) if detach else _follow(store, run_id)
+    if as_json:
+        print(json.dumps(_as_json(store, record), indent=2, ensure_ascii=False))
+    elif record.failure is not None:
+        print(f"error: {record.failure.message}", file=sys.stderr)
+    return 1 if record.status in ("failed", "crashed") else 0
+
+
+def _follow(store: RunStore, run_id: str) -> RunRecord:
+    """Show the run's progress until it is over. Ctrl-C asks it to save and stop; a second one leaves it alone."""
+    from tqdm import tqdm
+
+    from bcecore.jobs import control, local, queue
+
+    asked = False
+    with tqdm(unit="step", desc="starting", dynamic_ncols=True) as bar:
+        while True:
+            try:
+                record = local.reconciled(store, store.record(run_id))
+                _draw(bar, store, record)
+                if record.is_over:
+                    return record
+                time.sleep(_LOOK_SECONDS)
+            except KeyboardInterrupt:
+                if asked:
+                    bar.write(f"{run_id} goes on in the background.", file=sys.stderr)
+                    return store.record(run_id)
+                asked = True
+                try:
+                    record = control.stop(store, run_id)
+                    bar.write("Saving a checkpoint and stopping; press ctrl-C again to leave.", file=sys.stderr)
+                except RunError:
+                    queue.remove(store, run_id)
+                    bar.write("Taken out of the queue.", file=sys.stderr)
+
+
+def _draw(bar: Any, store: RunStore, record: RunRecord) -> None:
+    from bcecore.jobs import queue
+
+    words: str = record.status
+    if record.status == "queued":
+        waiting = [other.id for other in queue.waiting(store)]
+        if record.id in waiting:
+            words = f"waiting, number {waiting.index(record.id) + 1} in the queue"
+    bar.set_description_str(words, refresh=False)
+    if record.progress is not None:
+        bar.total = record.progress.total_steps
+        bar.n = record.progress.step
+    bar.refresh()
+
+
+# -- looking
+
+
+def _runs(store: RunStore, arguments: argparse.Namespace) -> int:
+    from bcecore.jobs.local import current_records
+
+    records = [record for record in current_records(store) if arguments.all or not record.archived]
+    if arguments.json:
+        print(json.dumps([_as_json(store, record, values=False) for record in records], indent=2, ensure_ascii=False))
+        return 0
+    if not records:
+        print(f"There are no runs in {store.root} yet. Start one: python -m bcecore train --recipe {DEFAULT_RECIPE}")
+        return 0
+    _print_records(records)
+    return 0
+
+
+def _print_records(records: list[RunRecord]) -> None:
+    width = min(max(len(record.name) for record in records), max(12, shutil.get_terminal_size().columns - 66))
+    for record in records:
+        done = record.progress
+        progress = f"{done.step:,}/{done.total_steps:,}" if done else ""
+        print(f"{record.id:<40}  {record.name[:width]:<{width}}  {record.status:<9}  {progress:>15}")
+
+
+def _show(store: RunStore, arguments: argparse.Namespace) -> int:
+    from bcecore.jobs.local import reconciled
+
+    record = reconciled(store, store.record(store.resolve(arguments.reference)))
+    if arguments.json:
+        print(json.dumps(_as_json(store, record), indent=2, ensure_ascii=False))
+        return 0
+    from bcecore.report.facts import run_facts
+    from bcecore.report.summary import summarise
+    from bcecore.store.history import History
+
+    history = History(store.directory(record.id))
+    history.refresh()
+    print(f"{record.name}  ({record.id})\n{record.status}" + (f": {record.failure.message}" if record.failure else ""))
+    for label, value in run_facts(record, store.config(record.id), summarise(history.series), now()):
+        print(f"  {label:<28} {value}")
+    print("last values")
+    for key, value in history.last.items():
+        print(f"  {key:<28} {readable_number(value)}")
+    return 0
+
+
+def _as_json(store: RunStore, record: RunRecord, *, values: bool = True) -> dict[str, Any]:
+    """A run for a script: its record, and with `values` its settings and the last value of everything logged."""
+    from bcecore.store.history import History
+
+    found = record.model_dump(mode="json")
+    if values:
+        history = History(store.directory(record.id))
+        history.refresh()
+        finite = {key: value if value == value else None for key, value in history.last.items()}
+        found |= {
+            "directory": str(store.directory(record.id)),
+            "config": store.config(record.id).model_dump(mode="json"),
+        }
+        found["last"] = finite
+    return found
+
+
+# -- changing
+
+
+def _queue(store: RunStore, arguments: argparse.Namespace) -> int:
+    from bcecore.jobs import control, queue
+    from bcecore.jobs.local import current_records
+
+    if arguments.action is not None:
+        if arguments.reference is None:
+            raise RunError(f"Say which run: python -m bcecore queue {arguments.action} RUN")
+        run_id = store.resolve(arguments.reference)
+        match arguments.action:
+            case "hold":
+                queue.hold(store, run_id)
+            case "release":
+                control.release(store, run_id)
+            case "remove":
+                queue.remove(store, run_id)
+            case move:
+                queue.move(store, run_id, move)
+    records = queue.waiting(store, current_records(store))
+    if arguments.json:
+        print(json.dumps([_as_json(store, record, values=False) for record in records], indent=2, ensure_ascii=False))
+    elif not records:
+        print("No run is waiting.")
+    else:
+        _print_records(records)
+    return 0
+
+
+def _stop(store: RunStore, arguments: argparse.Namespace) -> int:
+    from bcecore.jobs import control
+    from bcecore.jobs.local import reconciled
+
+    run_id = store.resolve(arguments.reference)
+    reconciled(store, store.record(run_id))
+    record = control.stop(store, run_id, save=not arguments.now)
+    while arguments.wait and not record.is_over:
+        time.sleep(_LOOK_SECONDS)
+        record = reconciled(store, store.record(run_id))
+    if record.is_over:
+        print(f"{run_id} is {record.status}.")
+    elif arguments.now:
+        print(f"{run_id} stops now; what it learnt since its last checkpoint is lost.")
+    else:
+        print(f"{run_id} saves a checkpoint and stops. Go on later: python -m bcecore resume {run_id}")
+    return 0
+
+
+def _resume(store: RunStore, arguments: argparse.Namespace) -> int:
+    from bcecore.jobs import control
+    from bcecore.jobs.local import reconciled
+
+    run_id = store.resolve(arguments.reference)
+    reconciled(store, store.record(run_id))
+    control.resume(store, run_id, arguments.step)
+    return follow_to_the_end(store, run_id, detach=arguments.detach, as_json=arguments.json)
+
+
+def _extend(store: RunStore, arguments: argparse.Namespace) -> int:
+    from bcecore.jobs import derive
+
+    run_id = store.resolve(arguments.reference)
+    new = derive.extend(store, run_id, epochs=arguments.epochs, steps=arguments.steps, name=arguments.name)
+    return follow_to_the_end(store, new, detach=arguments.detach, as_json=arguments.json)
+
+
+def _clone(store: RunStore, arguments: argparse.Namespace) -> int:
+    from bcecore.jobs import control, derive
+
+    record = store.record(store.resolve(arguments.reference))
+    changes = dict(parse_assignment(text) for text in arguments.set)
+    config = with_values(derive.clone_config(store, record.id), changes)
+    new = control.launch(store, config, name=arguments.name or f"{record.name}, again", recipe=record.recipe)
+    return follow_to_the_end(store, new, detach=arguments.detach, as_json=arguments.json)
+
+
+def _archive(store: RunStore, arguments: argparse.Namespace) -> int:
+    from bcecore.jobs import control
+
+    run_id = store.resolve(arguments.reference)
+    control.archive(store, run_id)
+    print(f"{run_id} is put away. List it again: python -m bcecore unarchive {run_id}")
+    return 0
+
+
+def _unarchive(store: RunStore, arguments: argparse.Namespace) -> int:
+    from bcecore.jobs import control
+
+    run_id = store.resolve(arguments.reference)
+    control.archive(store, run_id, archived=False)
+    print(f"{run_id} is listed again.")
+    return 0
+
+
+def _delete(store: RunStore, arguments: argparse.Namespace) -> int:
+    from bcecore.jobs import control
+
+    run_id = store.resolve(arguments.reference)
+    control.delete(store, run_id)
+    print(f"{run_id} is in the trash. Take it back: python -m bcecore restore {run_id}")
+    return 0
+
+
+def _restore(store: RunStore, arguments: argparse.Namespace) -> int:
+    from bcecore.store.trash import take_back, trash
+
+    run_id = trash(store).resolve(arguments.reference)
+    take_back(store, run_id)
+    print(f"{run_id} is back.")
+    return 0
+
+
+def _empty_trash(store: RunStore, _: argparse.Namespace) -> int:
+    from bcecore.store.trash import empty_trash
+
+    count = empty_trash(store)
+    print("The trash was empty." if not count else f"{count} run{'s' * (count > 1)} deleted for good.")
+    return 0
+
+
+def _supervise(store: RunStore, arguments: argparse.Namespace) -> int:
+    from bcecore.jobs import supervisor
+
+    return supervisor.main(store, detached=arguments.detached, idle_seconds=arguments.idle_seconds)

@@ -1,0 +1,147 @@
+"""What a person asks of runs: launch, stop, resume, save or check or sample now, put away, delete.
+
+Whoever asks, from a page or a command line, asks here; asking twice is asking once. Nothing here waits for the run.
+"""
+
+from __future__ import annotations
+
+from bcecore.config import RunConfig
+from bcecore.errors import RunError
+from bcecore.jobs import queue
+from bcecore.jobs.election import wake
+from bcecore.jobs.submit import submit
+from bcecore.store.checkpoints import checkpoint_steps, last_complete
+from bcecore.store.record import RunRecord, now
+from bcecore.store.requests import StopRequest, ask, clear_stop, read_stop, write_stop
+from bcecore.store.runs import RunStore, check_name
+from bcecore.store.trash import move_to_trash
+
+MAX_TAGS = 20
+MAX_TAG_CHARACTERS = 40
+MAX_NOTES_CHARACTERS = 20_000
+
+
+def launch(store: RunStore, config: RunConfig, *, name: str, recipe: str | None = None) -> str:
+    """Check and freeze a run, put it into the queue, and see to it that it starts; returns its id.
+
+    Raises a BceError that names the setting; nothing is left behind then.
+    """
+    run_id = submit(store, config, name=name, recipe=recipe)
+    wake(store)
+    return run_id
+
+
+def stop(store: RunStore, run_id: str, *, save: bool = True) -> RunRecord:
+    """Ask a run to stop after its present step: with a checkpoint, or at once without one. Returns its record.
+
+    Asking again is harmless, and asking without a checkpoint after asking with one makes it end at once. A run that is
+    over stays as it is. Raises RunError for one that has not started.
+    """
+    record = store.record(run_id)
+    if record.is_over:
+        return record
+    if not record.is_active:
+        raise RunError(f"Run {run_id} is {record.status}, not at work. Take it out of the queue, or hold it.")
+    directory = store.directory(run_id)
+    before = read_stop(directory)
+    kind = "save" if save and (before is None or before.kind == "save") else "now"
+    if before is None or before.kind != kind:
+        write_stop(directory, StopRequest(kind=kind, at=now()))
+    try:
+        record = store.transition(run_id, "stopping")
+    except RunError:  # not running yet, stopping already, or over in the meantime
+        record = store.record(run_id)
+    if record.is_over:
+        clear_stop(directory)
+    wake(store)
+    return record
+
+
+def resume(store: RunStore, run_id: str, from_step: int | None = None) -> RunRecord:
+    """Put a run that did not finish back into the queue, to go on from its last whole checkpoint or a chosen one.
+
+    Without any checkpoint it begins anew. Harmless if it waits already. Raises RunError for a run that is finished or
+    at work, and for a step without a whole checkpoint.
+    """
+    with queue.changing(store):
+        record = store.record(run_id)
+        if record.status == "queued" and from_step is None:
+            return record
+        if record.status == "finished":
+            raise RunError(f"Run {run_id} is finished. Extend it to train it further.")
+        if record.status not in ("stopped", "failed", "crashed", "removed"):
+            raise RunError(f"Run {run_id} is {record.status}: there is nothing to resume.")
+        store.config(run_id)  # raises if it cannot be read
+        directory = store.directory(run_id)
+        steps = checkpoint_steps(directory)
+        if from_step is not None and from_step not in steps:
+            there = ", ".join(f"{step:,}" for step in steps) or "none"
+            raise RunError(f"Run {run_id} has no whole checkpoint at step {from_step:,}. Whole ones: {there}.")
+        began = record.started is not None or last_complete(directory) is not None
+        place = "last" if began else None
+        clear_stop(directory)
+        record = store.transition(
+            run_id, "queued", ended=None, resume_from=place if from_step is None else str(from_step)
+        )
+        queue.put_last(store, run_id)
+    wake(store)
+    return record
+
+
+def ask_now(store: RunStore, run_id: str, request: str) -> None:
+    """Leave one of `store.requests`' save, evaluate and sample requests. Raises RunError if the run is not running."""
+    record = store.record(run_id)
+    if record.status != "running":
+        raise RunError(f"Run {run_id} is {record.status}: this can be asked of a running run only.")
+    ask(store.directory(run_id), request)
+
+
+def release(store: RunStore, run_id: str) -> None:
+    """Let a held run start when its turn comes."""
+    queue.release(store, run_id)
+    wake(store)
+
+
+def delete(store: RunStore, run_id: str) -> None:
+    """Move a run to the trash. Raises RunError for one that is at work or waits in the queue."""
+    with queue.changing(store):
+        record = store.record(run_id)
+        if record.is_active:
+            raise RunError(f"Run {run_id} is {record.status} and cannot be deleted. Stop it first.")
+        if not record.is_over:
+            raise RunError(f"Run {run_id} is {record.status} and cannot be deleted. Take it out of the queue first.")
+        move_to_trash(store, run_id)
+
+
+def archive(store: RunStore, run_id: str, archived: bool = True) -> None:
+    """Put a run away so that it is not listed, or back. Raises RunError for one that is not over."""
+    record = store.record(run_id)
+    if archived and not record.is_over:
+        raise RunError(f"Run {run_id} is {record.status}: only runs that are over can be put away.")
+    store.update(run_id, archived=archived)
+
+
+def rename(store: RunStore, run_id: str, name: str) -> None:
+    """Give a run another name; its id stays. Raises RunError for an unusable name."""
+    store.update(run_id, name=check_name(name))
+
+
+def set_tags(store: RunStore, run_id: str, tags: list[str]) -> None:
+    """Replace a run's tags. Raises RunError for too many or too long ones."""
+    cleaned = tuple(dict.fromkeys(tag for tag in (" ".join(tag.split()) for tag in tags) if tag))
+    if len(cleaned) > MAX_TAGS:
+        raise RunError(f"A run has at most {MAX_TAGS} tags, not {len(cleaned)}.", field="tags")
+    for tag in cleaned:
+        if len(tag) > MAX_TAG_CHARACTERS or not tag.isprintable():
+            raise RunError(
+                f"The tag {tag[:60]!r} cannot be used: a tag is at most {MAX_TAG_CHARACTERS} visible characters long.",
+                field="tags",
+            )
+    store.update(run_id, tags=cleaned)
+
+
+def set_notes(store: RunStore, run_id: str, notes: str) -> None:
+    """Replace a run's notes. Raises RunError for too long ones."""
+    if len(notes) > MAX_NOTES_CHARACTERS:
+        raise RunError(f"Notes have at most {MAX_NOTES_CHARACTERS:,} characters, these {len(notes):,}.", field="notes")
+    store.update(run_id, notes=notes)

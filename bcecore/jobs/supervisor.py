@@ -1,0 +1,265 @@
+"""The supervisor: starts waiting runs when a place is free, sees to it that runs stop, and writes down how they ended.
+
+One per folder of runs, elected by a lock (`jobs.election`). It may be killed at any time: everything it knows is on
+disk, runs go on without it, and the next one takes over where it left.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from bcecore.errors import BceError
+from bcecore.jobs import devices, queue
+from bcecore.jobs.disk import disk_problem
+from bcecore.jobs.election import Bell, elected, wake
+from bcecore.jobs.local import Launcher, reconciled, refuse, signal_process, start, start_cold
+from bcecore.jobs.notify import notify
+from bcecore.jobs.warm import WarmParent
+from bcecore.store.preferences import load_preferences, supervisor_directory
+from bcecore.store.record import RunRecord, now
+from bcecore.store.requests import read_stop, write_stop
+from bcecore.store.runs import RunStore
+
+IDLE_SECONDS = 900.0
+"""After so long without a run that is at work or waits to start, the supervisor goes."""
+IDLE_VARIABLE = "BCE_SUPERVISOR_IDLE_SECONDS"
+"""Environment variable that sets it otherwise."""
+
+_LOOK_SECONDS = 0.1  # for a bell, a single question to the system
+_ACTIVE_SECONDS = 0.25  # for how the runs at work are
+_ALL_SECONDS = 20.0  # for everything, in case that a bell was not heard
+
+# How long a process may take to save and stop (a step, and the writing of a checkpoint), and to end when told to.
+_SAVE_PATIENCE = timedelta(minutes=5)
+_SAVE_PATIENCE_STEPS = 5
+_TERMINATE_PATIENCE = timedelta(seconds=10)
+
+
+def serve(store: RunStore, say: Callable[[str], None], idle_seconds: float = IDLE_SECONDS) -> bool:
+    """Be the supervisor until there has been nothing to do for `idle_seconds`. False if there is one already."""
+    while True:
+        with elected(store) as is_elected:
+            if not is_elected:
+                return False
+            supervisor = Supervisor(store, say)
+            try:
+                supervisor.run(idle_seconds)
+            finally:
+                supervisor.close()
+        if supervisor.is_outdated:
+            wake(store)
+            return True
+        # Whoever submitted a run while the lock was still held has relied on this supervisor.
+        if not any(record.status == "queued" for record in store.records()):
+            return True
+
+
+class Supervisor:
+    """The work of the one that is elected."""
+
+    def __init__(self, store: RunStore, say: Callable[[str], None]) -> None:
+        self._store = store
+        self._say = say
+        self._bell = Bell(store)
+        self._code = _newest_code()
+        self._warm = WarmParent(supervisor_directory(store) / "supervisor.log") if WarmParent.is_possible() else None
+        self._active: dict[str, RunRecord] = {}
+        self._waiting: list[RunRecord] = []
+        self._kinds: dict[str, devices.Kind] = {}
+        self._looked_at_all = 0.0
+        self.is_outdated = False
+        """Whether the program was changed since this process loaded it; another supervisor has to take over."""
+
+    def run(self, idle_seconds: float) -> None:
+        """Work until there was nothing to do for `idle_seconds`."""
+        self._say("Supervising the runs.")
+        devices.find(self._store)
+        self._clean_up()
+        busy = looked = time.monotonic()
+        while not self.is_outdated:
+            moment = time.monotonic()
+            if not self._store.root.is_dir():
+                return  # somebody has deleted the runs
+            if self._bell.rang() or moment - self._looked_at_all >= _ALL_SECONDS:
+                self._look_at_all()
+                self._keep_warm()
+                looked = moment
+            elif self._active and moment - looked >= _ACTIVE_SECONDS:
+                self._look_at_active()
+                looked = moment
+            self._start_waiting()
+            if self._active or any(record.status == "queued" for record in self._waiting):
+                busy = moment
+            elif moment - busy >= idle_seconds:
+                self._say("Nothing to do: the supervisor goes.")
+                return
+            time.sleep(_LOOK_SECONDS)
+
+    def close(self) -> None:
+        """Let go of the warm parent."""
+        if self._warm is not None:
+            self._warm.stop()
+
+    def _clean_up(self) -> None:
+        """Delete what a process that died while it made a run has left."""
+        if not self._store.root.is_dir():
+            return
+        for leftover in self._store.root.glob(".new-*"):
+            if time.time() - leftover.stat().st_mtime > 3600:
+                shutil.rmtree(leftover, ignore_errors=True)
+
+    # -- looking
+
+    def _look_at_all(self) -> None:
+        self._looked_at_all = time.monotonic()
+        records = self._store.records()
+        before = self._active
+        self._active = {record.id: record for record in records if record.is_active}
+        self._waiting = queue.waiting(self._store, records)
+        for record in records:
+            if record.id in before and record.is_over:
+                self._tell(record)
+        self._look_at_active()
+
+    def _look_at_active(self) -> None:
+        for run_id in list(self._active):
+            try:
+                record = reconciled(self._store, self._store.record(run_id))
+                if record.is_active:
+                    self._active[run_id] = record
+                    self._see_to_stopping(record)
+                    continue
+            except BceError as error:
+                self._say(f"{run_id}: {error}")
+                record = None
+            del self._active[run_id]
+            if record is not None and record.is_over:
+                self._tell(record)
+
+    def _tell(self, record: RunRecord) -> None:
+        self._say(f"{record.id} has {record.status}.")
+        preferences = load_preferences(self._store)
+        if preferences.notifies:
+            threading.Thread(target=notify, args=(preferences, record, self._say), daemon=True).start()
+
+    # -- stopping
+
+    def _see_to_stopping(self, record: RunRecord) -> None:
+        """A request comes first; a process that does not follow is told to end, then ended."""
+        directory = self._store.directory(record.id)
+        request = read_stop(directory)
+        if request is None or record.process is None:
+            return
+        waited = now() - (request.at or record.status_since)
+        patience = timedelta(0) if request.kind == "now" else _patience(record)
+        if waited >= patience + _TERMINATE_PATIENCE:
+            self._say(f"{record.id} does not stop and is ended.")
+            write_stop(directory, request.model_copy(update={"killed": True}))
+            signal_process(record.process, _KILL)
+        elif waited >= patience:
+            signal_process(record.process, signal.SIGTERM)
+
+    # -- starting
+
+    def _start_waiting(self) -> None:
+        ready = [record for record in self._waiting if record.status == "queued"]
+        if not ready:
+            return
+        preferences = load_preferences(self._store)
+        found = devices.found(self._store)
+        used: dict[str, int] = {}
+        for record in self._active.values():
+            kind = self._kind(record, found)
+            used[kind] = used.get(kind, 0) + 1
+        for record in ready:
+            kind = self._kind(record, found)
+            if used.get(kind, 0) >= preferences.slots_for(kind):
+                continue
+            if _newest_code() != self._code:
+                self._say("The program was changed: a new supervisor takes over.")
+                self.is_outdated = True
+                return
+            used[kind] = used.get(kind, 0) + 1
+            self._start(record)
+
+    def _start(self, record: RunRecord) -> None:
+        self._waiting.remove(record)
+        problem = disk_problem(self._store)
+        if problem is not None:
+            refuse(self._store, record.id, problem)
+            self._say(f"{record.id} is not started: {problem}")
+            return
+        launch: Launcher = start_cold if self._warm is None else self._warm
+        try:
+            start(self._store, record.id, launch)
+            self._say(f"{record.id} is started.")
+        except BceError as error:  # taken out of the queue in the meantime, or it could not be started
+            self._say(str(error))
+            return
+        self._active[record.id] = self._store.record(record.id)
+
+    def _kind(self, record: RunRecord, found: devices.Devices | None) -> devices.Kind:
+        known = self._kinds.get(record.id)
+        if known is not None:
+            return known
+        try:
+            kind = devices.kind_for(self._store.config(record.id), found)
+        except BceError:
+            kind = "cpu"
+        if found is not None:
+            self._kinds[record.id] = kind
+        return kind
+
+    def _keep_warm(self) -> None:
+        if self._warm is None:
+            return
+        if load_preferences(self._store).keep_warm:
+            self._warm.start()
+        else:
+            self._warm.stop()
+
+
+def _patience(record: RunRecord) -> timedelta:
+    """How long a run may take to save and stop: longer where a single step takes long."""
+    pace = record.progress.steps_per_second if record.progress else None
+    steps = timedelta(seconds=_SAVE_PATIENCE_STEPS / pace) if pace else timedelta(0)
+    return max(_SAVE_PATIENCE, steps)
+
+
+_KILL = signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM
+
+
+def _newest_code() -> float:
+    """When the newest file of this package was changed."""
+    package = Path(__file__).parent.parent
+    return max(path.stat().st_mtime for path in package.rglob("*.py"))
+
+
+def main(store: RunStore, *, detached: bool, idle_seconds: float | None) -> int:
+    """The command `supervise`. In the foreground it says what it does, and goes on until it is stopped."""
+    if idle_seconds is None:
+        idle_seconds = float(os.environ.get(IDLE_VARIABLE) or IDLE_SECONDS) if detached else float("inf")
+
+    def say(line: str) -> None:
+        print(f"{datetime.now():%d %b %H:%M:%S}  {line}", flush=True)  # noqa: T201 - a log for people
+
+    def stop(*_: object) -> None:
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        if serve(store, say, idle_seconds) or detached:
+            return 0
+        print("Another supervisor is at work for these runs.", file=sys.stderr)  # noqa: T201
+        return 1
+    except KeyboardInterrupt:
+        say("Stopped. Runs go on; the next command or page starts another supervisor.")
+        return 0

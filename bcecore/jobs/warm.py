@@ -1,0 +1,109 @@
+"""The warm parent: a process that has loaded everything a run needs, and forks off training processes (Linux only).
+
+See `bcecore.training.warm` for its other end. It lives as long as its pipe: when the supervisor goes, so does it,
+and the runs it started go on.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+from bcecore.jobs.local import REPOSITORY, start_cold, training_environment
+
+_READY_SECONDS = 60.0
+_ANSWER_SECONDS = 10.0
+
+
+class WarmParent:
+    """A `Launcher` that asks a warm parent, and starts a run cold whenever that cannot help."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._process: subprocess.Popen[str] | None = None
+        self._answers: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._ready = False
+        self._is_broken = False
+
+    @staticmethod
+    def is_possible() -> bool:
+        """Whether processes can be forked off safely here."""
+        return sys.platform == "linux"
+
+    def start(self) -> None:
+        """Begin to load, without waiting for it; does nothing if that was done, or has failed before."""
+        if self._is_broken or (self._process is not None and self._process.poll() is None):
+            return
+        self._answers = queue.Queue()
+        self._ready = False
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "bcecore.training.warm"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=REPOSITORY,
+                env=training_environment(),
+                start_new_session=True,
+                text=True,
+            )
+        threading.Thread(target=_listen, args=(self._process.stdout, self._answers), daemon=True).start()
+
+    def stop(self) -> None:
+        """Let the parent go; the runs it started go on."""
+        if self._process is None:
+            return
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def __call__(self, run_directory: Path, resume: str | None) -> int:
+        """Start a training process; returns its pid."""
+        answer = self._ask({"run_directory": str(run_directory), "resume": resume})
+        if answer is None or "pid" not in answer:
+            self.stop()  # whatever is wrong with it, the next one begins afresh
+            return start_cold(run_directory, resume)
+        return int(answer["pid"])
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        if self._process is None or self._process.stdin is None:
+            return None
+        if not self._ready:
+            # It has been loading for a while already: waiting is quicker than to begin another load.
+            self._ready = self._answer(_READY_SECONDS) is not None
+            self._is_broken = not self._ready
+            if self._is_broken:
+                return None
+        try:
+            self._process.stdin.write(json.dumps(request | {"log": f"{request['run_directory']}/train.log"}) + "\n")
+            self._process.stdin.flush()
+        except OSError:
+            return None
+        return self._answer(_ANSWER_SECONDS)
+
+    def _answer(self, seconds: float) -> dict[str, Any] | None:
+        try:
+            return self._answers.get(timeout=seconds)
+        except queue.Empty:
+            return None
+
+
+def _listen(lines: IO[str], answers: queue.Queue[dict[str, Any] | None]) -> None:
+    for line in lines:
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            continue  # a library that greets on standard output
+        if isinstance(answer, dict):
+            answers.put(answer)
+    answers.put(None)
