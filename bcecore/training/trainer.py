@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from accelerate.utils import DistributedType
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import PreTrainedModel, Trainer
 from transformers.trainer_utils import EvalLoopOutput
 
@@ -317,10 +318,35 @@ class BCETrainer(Trainer):
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is None:
             return
+        self._take_rate_of_this_schedule()
         if self.regularizer is not None:
             self.regularizer.memory.load(Path(checkpoint), self.args.device)
         seen = [record["tokens"] for record in self.state.log_history if "tokens" in record]
         self._tokens_seen = int(seen[-1]) if seen else 0
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """One pass over the text. The stock one takes a step too many when resumed from the checkpoint of the last."""
+        if self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True
+        else:
+            super()._run_epoch(*args, **kwargs)
+
+    def _take_rate_of_this_schedule(self) -> None:
+        """Begin with the learning rate that the present schedule has here.
+
+        The loaded optimizer holds the rate of the schedule under which it was saved: 0 at the end of a run that is
+        trained further. Where the schedule is the same, so is the rate, bit for bit.
+        """
+        scheduler = self.lr_scheduler
+        if not isinstance(scheduler, LambdaLR):
+            return
+        rates = [
+            base * factor(scheduler.last_epoch)
+            for base, factor in zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
+        ]
+        for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        scheduler._last_lr = rates
 
     # -- less overhead, the same weights
 
