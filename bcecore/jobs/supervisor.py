@@ -36,6 +36,8 @@ IDLE_VARIABLE = "BCE_SUPERVISOR_IDLE_SECONDS"
 _LOOK_SECONDS = 0.1  # for a bell, a single question to the system
 _ACTIVE_SECONDS = 0.25  # for how the runs at work are
 _ALL_SECONDS = 20.0  # for everything, in case that a bell was not heard
+# Looking for devices loads as much as a run does: not while the first run starts.
+_DEVICES_AFTER_SECONDS = 8.0
 
 # How long a process may take to save and stop (a step, and the writing of a checkpoint), and to end when told to.
 _SAVE_PATIENCE = timedelta(minutes=5)
@@ -75,27 +77,34 @@ class Supervisor:
         self._waiting: list[RunRecord] = []
         self._kinds: dict[str, devices.Kind] = {}
         self._looked_at_all = 0.0
+        self._looked_for_devices = False
         self.is_outdated = False
         """Whether the program was changed since this process loaded it; another supervisor has to take over."""
 
     def run(self, idle_seconds: float) -> None:
         """Work until there was nothing to do for `idle_seconds`."""
         self._say("Supervising the runs.")
-        devices.find(self._store)
         self._clean_up()
-        busy = looked = time.monotonic()
+        began = busy = looked = time.monotonic()
         while not self.is_outdated:
             moment = time.monotonic()
             if not self._store.root.is_dir():
                 return  # somebody has deleted the runs
-            if self._bell.rang() or moment - self._looked_at_all >= _ALL_SECONDS:
-                self._look_at_all()
-                self._keep_warm()
-                looked = moment
-            elif self._active and moment - looked >= _ACTIVE_SECONDS:
-                self._look_at_active()
-                looked = moment
-            self._start_waiting()
+            try:
+                if self._bell.rang() or moment - self._looked_at_all >= _ALL_SECONDS:
+                    self._look_at_all()
+                    self._keep_warm()
+                    looked = moment
+                elif self._active and moment - looked >= _ACTIVE_SECONDS:
+                    self._look_at_active()
+                    looked = moment
+                self._start_waiting()
+            except OSError as error:  # a disk that is full or gone for a while
+                self._say(f"Something went wrong and is tried again: {error}")
+                time.sleep(1)
+            if moment - began >= _DEVICES_AFTER_SECONDS and not self._looked_for_devices:
+                self._looked_for_devices = True
+                devices.find(self._store)
             if self._active or any(record.status == "queued" for record in self._waiting):
                 busy = moment
             elif moment - busy >= idle_seconds:

@@ -51,6 +51,7 @@ class RunStore:
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = (root or default_runs_directory()).expanduser().resolve()
+        self._known: dict[str, tuple[tuple[int, int, int], RunRecord]] = {}
 
     # -- where things are
 
@@ -120,13 +121,23 @@ class RunStore:
         return sorted((name for name in names if _has_record(self.root / name)), reverse=True)
 
     def records(self) -> list[RunRecord]:
-        """The records of all runs that can be read, newest first."""
+        """The records of all runs that can be read, newest first; those that have not changed are not read again."""
         found = []
+        known = self._known
+        self._known = {}
         for run_id in self.ids():
             try:
-                found.append(self.record(run_id))
+                file = (self.root / run_id / RECORD_FILE).stat()
+                state = (file.st_ino, file.st_mtime_ns, file.st_size)
+            except FileNotFoundError:
+                state = (0, 0, 0)
+            before = known.get(run_id)
+            try:
+                record = before[1] if before is not None and before[0] == state else self.record(run_id)
             except RunError:
                 continue  # a damaged record must not hide the other runs
+            self._known[run_id] = (state, record)
+            found.append(record)
         return found
 
     # -- writing
