@@ -11,7 +11,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -34,39 +33,50 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("browser"))
 
 
-@dataclass(frozen=True)
 class Dashboard:
-    """A dashboard at work: its address, and the store that it and the test both see."""
+    """A dashboard at work: its address, and the store that it and the test both see. It can be killed and restarted."""
 
-    url: str
-    store: RunStore
+    def __init__(self, directory: Path) -> None:
+        runs = directory / "runs"
+        runs.mkdir()
+        self.store = RunStore(runs)
+        self._log = directory / "dashboard.log"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Serve, and wait until it answers."""
+        options = ["--server.port", str(self._port), "--server.headless", "true"]
+        with self._log.open("ab") as log:
+            self._server = subprocess.Popen(
+                [sys.executable, "-m", "streamlit", "run", "app.py", *options],
+                cwd=ROOT,
+                env={**os.environ, RUNS_DIR_VARIABLE: str(self.store.root)},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        _wait_until_it_answers(self.url, self._server, self._log)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait()
 
 
 @pytest.fixture
 def dashboard(tmp_path: Path) -> Iterator[Dashboard]:
     """The dashboard on a free port with a runs directory of its own; it and what it started are gone afterwards."""
-    runs = tmp_path / "runs"
-    runs.mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = ["-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
-    with (tmp_path / "dashboard.log").open("wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, *command],
-            cwd=ROOT,
-            env={**os.environ, RUNS_DIR_VARIABLE: str(runs)},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+    dashboard = Dashboard(tmp_path)
     try:
-        url = f"http://127.0.0.1:{port}"
-        _wait_until_it_answers(url, server, tmp_path / "dashboard.log")
-        yield Dashboard(url, RunStore(runs))
+        dashboard.start()
+        yield dashboard
     finally:
-        server.kill()
-        server.wait()
-        _end_runs(RunStore(runs))
+        dashboard.kill()
+        _end_runs(dashboard.store)
 
 
 def _wait_until_it_answers(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
@@ -82,7 +92,11 @@ def _wait_until_it_answers(url: str, server: subprocess.Popen[bytes], log: Path)
 
 
 def _end_runs(store: RunStore) -> None:
-    """Training processes are meant to outlive the dashboard; those of a test must not outlive the test."""
+    """The supervisor and training processes are meant to outlive the dashboard; a test's must not outlive the test."""
+    for process in psutil.process_iter(["cmdline"]):
+        if {"supervise", str(store.root)} <= set(process.info["cmdline"] or []):
+            process.terminate()
+            process.wait(timeout=30)
     for record in store.records():
         # A run that is written by hand has the test's own process.
         if record.is_active and record.process not in (None, own_identity()) and is_alive(record.process):
