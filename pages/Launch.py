@@ -9,10 +9,10 @@ from bcecore.ui.launch_start import show_launch
 from bcecore.ui.page import begin
 
 store = begin("Launch")
-recipe = launch_state.prepare()
+origin = launch_state.prepare(store)
 # The spinner of a text that is being read appears beside the title, where it moves nothing.
 with st.container(horizontal=True, vertical_alignment="center"):
     st.title("New run", anchor=False)
-    draft = read_form(recipe)
+    draft = read_form(origin)
 show_form(store, draft)
 show_launch(store, draft)

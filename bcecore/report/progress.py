@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import datetime
 
-from bcecore.report.words import count, duration, number
+from bcecore.report.words import count, duration, number, roughly
 from bcecore.store.record import RunRecord
 
 # The record is rewritten about every two seconds while steps are made; a long step or a check takes longer.
@@ -53,14 +53,9 @@ def pace_words(record: RunRecord, now: datetime, tokens_per_second: float | None
     left = seconds_left(record)
     if silent_for := _silence(record, now):
         parts.append(f"no news for {duration(silent_for)}")
-    elif left is not None:
+    elif left is not None and record.status != "stopping":
         parts.append(f"about {duration(left)} left" if left >= 1 else "nearly done")
     return parts
-
-
-def waiting_words(record: RunRecord, now: datetime) -> str:
-    """`waiting for 12 s`: for a run that has not begun."""
-    return f"waiting for {duration((now - record.created).total_seconds())}"
 
 
 def checkpoint_words(steps: list[int]) -> str:
@@ -68,6 +63,39 @@ def checkpoint_words(steps: list[int]) -> str:
     if not steps:
         return "No checkpoint had been saved yet."
     return f"The checkpoint of step {steps[-1]:,} is kept{_others(len(steps) - 1)}."
+
+
+def unsaved_words(record: RunRecord, steps: list[int]) -> str:
+    """What is lost if a run ends now, given the steps of its whole checkpoints in order."""
+    progress = record.progress
+    since = steps[-1] if steps else 0
+    done = progress.step - since if progress is not None else 0
+    if progress is None or done <= 0:
+        return "Nothing is lost: no step was made since the last checkpoint." if steps else "No step was made yet."
+    pace = progress.steps_per_second
+    took = f", about {roughly(done / pace)}," if pace else ""
+    if not steps:
+        return f"All of its work so far{took} is lost: no checkpoint was saved yet."
+    return f"The work since step {since:,}{took} is lost."
+
+
+def place_words(record: RunRecord, place: int) -> str:
+    """Where a waiting run stands in the queue, counted from 1: `2nd in the queue`."""
+    where = "Next in the queue" if place == 1 else f"{_ordinal(place)} in the queue"
+    return f"On hold · {where[0].lower()}{where[1:]}" if record.status == "held" else where
+
+
+def expected_words(start: float | None, finish: float | None) -> str:
+    """When a waiting run will start and be done, in seconds from now; None for what cannot be said."""
+    if start is None:
+        return "starts after the runs before it"
+    begins = "starts in a moment" if start < 1 else f"starts in about {roughly(start)}"
+    return begins if finish is None else f"{begins}, done in about {roughly(finish)}"
+
+
+def _ordinal(n: int) -> str:
+    ending = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n:,}{ending}"
 
 
 def _others(n: int) -> str:

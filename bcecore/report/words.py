@@ -29,6 +29,16 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
+def roughly(seconds: float) -> str:
+    """A length of time that is only guessed, by one unit: `5 s`, `25 s`, `2 min`, `3 h`, `2 days`."""
+    if seconds < 57.5:
+        return f"{max(5, 5 * round(seconds / 5))} s"
+    for size, name, below in ((_MINUTE, "min", 59.5 * _MINUTE), (_HOUR, "h", 47.5 * _HOUR)):
+        if seconds < below:
+            return f"{max(1, round(seconds / size))} {name}"
+    return count(round(seconds / _DAY), "day")
+
+
 def number(x: float) -> str:
     """A number with three or four significant digits: `1,312`, `18.7`, `2.31`, `0.204`, `5.0e-5`."""
     if not math.isfinite(x):

@@ -19,11 +19,12 @@ from bcecore.config import AUTO_TOKENIZER, SAMPLE_TEXT, RunConfig, source_kind
 from bcecore.errors import BceError, ConfigError, ModelError, Problem
 from bcecore.jobs import submit
 from bcecore.jobs.submit import Checked
-from bcecore.recipes import Recipe, load_recipe, recipe_names
+from bcecore.recipes import load_recipe, recipe_names
 from bcecore.settings import differences, parse_config
 from bcecore.text.tokenizing import TOKENIZER_FILES
 from bcecore.ui import launch_state
 from bcecore.ui.config_form import SETTINGS, problem_words
+from bcecore.ui.launch_origin import Origin
 
 _FAILURE = "launch:failure"
 # A Hub that did not answer is not asked again at every keystroke, nor for ever given up.
@@ -36,9 +37,9 @@ _TEXT_SECTIONS = ("model", "data")
 class Draft:
     """The form at this moment."""
 
-    recipe: Recipe
+    origin: Origin
     config: RunConfig | None
-    """The settings as they stand in the form (the recipe's for what cannot be read); None while impossible."""
+    """The settings as they stand in the form (those it began with for what cannot be read); None while impossible."""
     text: Checked | None
     """What is known about the text, whatever is wrong with the other settings."""
     checked: Checked | None
@@ -55,8 +56,8 @@ class Draft:
 
     @property
     def changes(self) -> dict[str, tuple[Any, Any]]:
-        """How the form differs from its recipe: `{key: (recipe's value, form's value)}`."""
-        return differences(self.recipe.config, self.config) if self.config else {}
+        """How the form differs from where it began: `{key: (value there, form's value)}`."""
+        return differences(self.origin.config, self.config) if self.config else {}
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,9 @@ class _Failure:
     at: float
 
 
-def read_form(recipe: Recipe) -> Draft:
+def read_form(origin: Origin) -> Draft:
     """Check what stands in the form. Draws a spinner where it is called while a text is read for the first time."""
-    values, found = launch_state.values_and_problems(recipe)
+    values, found = launch_state.values_and_problems(origin)
     typed_wrong = {problem.field for problem in found}
     config = text = checked = None
     hub_failed = False
@@ -87,7 +88,7 @@ def read_form(recipe: Recipe) -> Draft:
             checked = submit.with_other_settings(text, submit.with_absolute_paths(config))
         except BceError as error:
             found += _problems_of(error)
-    return Draft(recipe, config, text, checked, _by_field(found), hub_failed)
+    return Draft(origin, config, text, checked, _by_field(found), hub_failed)
 
 
 def try_again() -> None:

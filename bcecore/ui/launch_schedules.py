@@ -1,4 +1,4 @@
-"""The two curves of a run, drawn by the functions that the training uses: BCE weight and learning speed."""
+"""The curves of a run, drawn by the functions that the training uses: BCE weight and learning speed."""
 
 from __future__ import annotations
 
@@ -62,4 +62,27 @@ def _learning_rate(config: RunConfig, total: int) -> None:
             {"warm-up ends": warmup} if 1 <= warmup <= total else {},
         ),
         alt=f"Learning rate up to {scientific(max(values))}, {scientific(values[-1])} at step {total:,}.",
+    )
+
+
+def show_longer_learning_rate(config: RunConfig, longer: RunConfig | None, examples: int, joint: int) -> None:
+    """The learning speed of a run that is made `longer`, over all of it, and what happens to it at step `joint`."""
+    if longer is None:
+        with st.container(height=_PLACEHOLDER_HEIGHT, border=True):
+            st.caption("The learning speed over the longer run is drawn here.")
+        return
+    total = longer.total_steps(examples)
+    steps = sampled_steps(total, {longer.training.warmup_steps, joint})
+    values = [longer.learning_rate(t, total) for t in steps]
+    before, after = config.learning_rate(joint, config.total_steps(examples)), longer.learning_rate(joint + 1, total)
+    with st.container(key="longer-learning-rate"):
+        st.altair_chart(
+            schedule_chart(
+                steps, values, "Learning speed over the longer run", "Learning rate", {"goes on here": joint}
+            ),
+            alt=f"Learning rate from step 1 to step {total:,}; the new run begins at step {joint:,}.",
+        )
+    st.markdown(
+        f"The whole run then has {total:,} steps, and its learning speed is planned over all of them: after step "
+        f"{joint:,} it goes from {scientific(before)} to **{scientific(after)}**."
     )

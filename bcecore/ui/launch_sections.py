@@ -21,7 +21,7 @@ from bcecore.ui.launch_draft import Draft, try_again
 from bcecore.ui.launch_estimate import show_estimate
 from bcecore.ui.launch_preview import show_preview
 from bcecore.ui.launch_schedules import show_schedules
-from bcecore.ui.words import plain, size
+from bcecore.ui.words import moment, plain, size
 
 _MORE = "launch:more"
 _UPLOAD_MEGABYTES = 50
@@ -64,7 +64,7 @@ def show_form(store: RunStore, draft: Draft) -> None:
     show_problems(draft.problems.get("", ()))
     placed: set[str] = set(_ONE_CHOICE)
     with _section(1, "Start from"):
-        _start_from(draft)
+        _start_from(store, draft)
     with _section(2, "Text"):
         placed |= _text(store, draft)
     with _section(3, "Model"):
@@ -86,21 +86,39 @@ def _section(number: int, title: str) -> Iterator[None]:
         yield
 
 
-def _start_from(draft: Draft) -> None:
-    st.pills(
+def _start_from(store: RunStore, draft: Draft) -> None:
+    runs = {record.id: record for record in store.records()}
+    chosen = st.pills(
         "Recipe",
-        recipe_names(),
-        format_func=lambda name: load_recipe(name).title,
+        [*recipe_names(), *([launch_state.PAST_RUN] if runs else [])],
+        format_func=lambda name: "A past run" if name == launch_state.PAST_RUN else load_recipe(name).title,
         key=launch_state.RECIPE,
         required=True,
-        on_change=lambda: launch_state.start_from(st.session_state[launch_state.RECIPE], keep_own_text=True),
+        on_change=launch_state.choose,
+        args=(store,),
         label_visibility="collapsed",
         persist_state="session",
     )
-    recipe = draft.recipe
-    network = " It needs the internet, once, to fetch its model." if recipe.needs_network else ""
-    st.markdown(recipe.summary + network)
-    for key, note in recipe.notes.items():
+    if chosen == launch_state.PAST_RUN:
+        st.selectbox(
+            "Run to begin from",
+            list(runs),
+            index=None,
+            format_func=lambda run_id: f"{runs[run_id].name} · {moment(runs[run_id].created)}",
+            key=launch_state.RUN,
+            placeholder="Choose a run",
+            on_change=launch_state.choose,
+            args=(store,),
+            width=460,
+            persist_state="session",
+        )
+        if draft.origin.run_id is None:
+            st.caption("The form stays as it is until a run is chosen.")
+            return
+    origin = draft.origin
+    network = " It needs the internet, once, to fetch its model." if origin.needs_network else ""
+    st.markdown(origin.summary + network)
+    for key, note in origin.notes.items():
         if key not in draft.changes:
             st.markdown(f":material/info: **{SETTINGS[key].title}.** {note}")
 

@@ -1,36 +1,23 @@
-"""The foot of the Launch page: what differs from the recipe, the run's name, and the button that starts it."""
+"""The foot of the Launch page: what differs from where it began, the run's name, and the button that starts it."""
 
 from __future__ import annotations
 
-import contextlib
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
 from bcecore.config import SAMPLE_TEXT, RunConfig
 from bcecore.errors import BceError, RunError
-from bcecore.jobs import local, submit
+from bcecore.jobs import control
 from bcecore.store.runs import MAX_NAME_CHARACTERS, RunStore, check_name
 from bcecore.ui import launch_state
+from bcecore.ui.actions import once
 from bcecore.ui.config_form import SETTINGS, show_problems, value_words
 from bcecore.ui.launch_draft import Draft
+from bcecore.ui.launch_estimate import no_room
 from bcecore.ui.launch_words import run_name
 from bcecore.ui.page import open_run
 from bcecore.ui.words import plain
-
-_LAUNCHED = "launch:launched"
-# The second click of a double click arrives while the first one's run is being prepared.
-_SAME_CLICK_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class _Launched:
-    name: str
-    config: RunConfig
-    run_id: str
-    at: float
 
 
 def show_launch(store: RunStore, draft: Draft) -> None:
@@ -47,7 +34,7 @@ def show_launch(store: RunStore, draft: Draft) -> None:
         )
         name_problem = _name_problem(name)
         show_problems([name_problem] if name_problem else [])
-        reason = _reason(draft, name_problem)
+        reason = _reason(store, draft, name_problem)
         with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
             if reason:
                 st.markdown(reason, width="content")
@@ -60,18 +47,18 @@ def show_launch(store: RunStore, draft: Draft) -> None:
             )
         # A press can arrive together with the change that makes the run impossible.
         if pressed and not reason and draft.checked is not None:
-            _launch(store, name, draft.checked.config, draft.recipe.name)
+            _launch(store, name, draft.checked.config, draft.origin.recipe)
 
 
 def _differences(draft: Draft) -> None:
-    title = plain(draft.recipe.title)
+    origin = f"the {draft.origin.kind} “{plain(draft.origin.title)}”"
     if not draft.changes and draft.problems:
-        st.markdown(f"What differs from the recipe “{title}” is listed here when every setting is possible.")
+        st.markdown(f"What differs from {origin} is listed here when every setting is possible.")
     elif not draft.changes:
-        st.markdown(f"Everything is as in the recipe “{title}”.")
+        st.markdown(f"Everything is as in {origin}.")
         return
     else:
-        st.markdown(f"Different from the recipe “{title}”:")
+        st.markdown(f"Different from {origin}:")
     lines = []
     for key, (before, after) in draft.changes.items():
         described = SETTINGS[key]
@@ -83,19 +70,20 @@ def _differences(draft: Draft) -> None:
     if lines:
         st.markdown("\n".join(lines))
     st.button(
-        "Back to the recipe",
+        "Back to the recipe" if draft.origin.run_id is None else "Undo all changes",
         icon=":material/undo:",
         key="launch-back",
-        help="Sets every field to what the recipe says. An uploaded file is kept.",
-        on_click=launch_state.start_from,
-        args=(draft.recipe.name,),
+        help=f"Sets every field to what the {draft.origin.kind} says. An uploaded file is kept.",
+        on_click=launch_state.start_again,
     )
 
 
 def _suggested_name(draft: Draft) -> str:
+    if draft.origin.recipe is None or draft.origin.run_id is not None:
+        return draft.origin.again
     train_file = draft.config.data.train_file if draft.config else SAMPLE_TEXT
     own_text = None if train_file == SAMPLE_TEXT else Path(launch_state.shown_path(train_file)).stem
-    return run_name(draft.recipe.name, own_text, [key for key in draft.changes if key != "data.train_file"])
+    return run_name(draft.origin.recipe, own_text, [key for key in draft.changes if key != "data.train_file"])
 
 
 def _name_problem(name: str) -> str | None:
@@ -106,31 +94,22 @@ def _name_problem(name: str) -> str | None:
     return None
 
 
-def _reason(draft: Draft, name_problem: str | None) -> str:
+def _reason(store: RunStore, draft: Draft, name_problem: str | None) -> str:
     """Why the run cannot be launched now; empty when it can."""
     fields = [SETTINGS[key].title if key else "the message at the top" for key in draft.problems]
     if name_problem:
         fields.append("Name of the run")
     if fields:
         return f":material/block: Not ready yet. Look at: {plain(', '.join(fields))}."
+    if no_room(store, draft.checked):
+        return ":material/block: The disk has no room for this run. See below “How long and how fast”."
     return ""
 
 
-def _launch(store: RunStore, name: str, config: RunConfig, recipe: str) -> None:
-    earlier: _Launched | None = st.session_state.get(_LAUNCHED)
-    if (
-        earlier is not None
-        and (earlier.name, earlier.config) == (name, config)
-        and time.monotonic() - earlier.at < _SAME_CLICK_SECONDS
-    ):
-        open_run(earlier.run_id)
+def _launch(store: RunStore, name: str, config: RunConfig, recipe: str | None) -> None:
     try:
         with st.spinner("Preparing the run…"):
-            run_id = submit.submit(store, config, name=name, recipe=recipe)
-            # Nothing that could be interrupted by the second click of a double click stands before this line.
-            st.session_state[_LAUNCHED] = _Launched(name, config, run_id, time.monotonic())
-            with contextlib.suppress(RunError):  # the run's own page says why it could not be started
-                local.start(store, run_id)
+            run_id = once((name, config), lambda: control.launch(store, config, name=name, recipe=recipe))
     except BceError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return

@@ -1,4 +1,4 @@
-"""What somebody has chosen on the Launch page so far, kept in the session: the recipe, every setting, uploads.
+"""What somebody has chosen on the Launch page so far, kept in the session: where it began, every setting, uploads.
 
 Streamlit keeps one session per browser tab, so two people (or tabs) never see each other's half-filled forms, and
 `persist_state="session"` keeps what was typed when its field is not shown or another page is visited.
@@ -6,6 +6,7 @@ Streamlit keeps one session per browser tab, so two people (or tabs) never see e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,17 +14,26 @@ from typing import Any, Literal
 import streamlit as st
 
 from bcecore.config import OFFLINE_MODEL, SAMPLE_TEXT, RunConfig, source_kind
-from bcecore.errors import DiskFullError, Problem
+from bcecore.errors import ConfigError, DiskFullError, Problem, RunError
 from bcecore.jobs import submit
-from bcecore.recipes import DEFAULT_RECIPE, Recipe, load_recipe
-from bcecore.settings import flatten
+from bcecore.recipes import DEFAULT_RECIPE
+from bcecore.settings import flatten, parse_assignment, with_values
 from bcecore.store.runs import RunStore
+from bcecore.ui import launch_origin, news
+from bcecore.ui.actions import sentence
 from bcecore.ui.config_form import SETTINGS, NotANumberError, field_key, typed_from, value_of
+from bcecore.ui.launch_origin import Origin
+from bcecore.ui.page import FROM_PARAMETER, SET_PARAMETER
 
 TextFrom = Literal["sample", "file", "upload"]
 BCEChoice = Literal["off", "seed", "active"]
 
 RECIPE = "launch:recipe"
+PAST_RUN = "past run"
+"""What `RECIPE` holds when the form is to begin from a run instead."""
+RUN = "launch:run"
+"""Where the run is chosen then."""
+_ORIGIN = "launch:origin"
 NAME = "launch:name"
 BCE = field_key("bce.enabled")
 """One choice for two settings, `bce.enabled` and `bce.profile`."""
@@ -79,25 +89,67 @@ def _upload_problem_key(field: str) -> str:
     return f"{field_key(field)}:upload-problem"
 
 
-def prepare() -> Recipe:
-    """Fill the form from the first recipe if nobody has begun one, and return the recipe that is chosen."""
-    if RECIPE not in st.session_state:
+def prepare(store: RunStore) -> Origin:
+    """Fill the form as the address asks, or from the first recipe if nobody has begun one; returns where it began."""
+    if _ORIGIN not in st.session_state:
         st.session_state[RECIPE] = DEFAULT_RECIPE
-        start_from(DEFAULT_RECIPE)
-    return load_recipe(st.session_state[RECIPE])
+        _start_from(launch_origin.of_recipe(DEFAULT_RECIPE))
+    run_id = st.query_params.get(FROM_PARAMETER)
+    if run_id is not None:
+        _follow_address(store, run_id, st.query_params.get_all(SET_PARAMETER))
+        # What is typed from now on must not be overwritten by the next look at the address.
+        st.query_params.clear()
+        news.tell(())
+    origin: Origin = st.session_state[_ORIGIN]
+    return origin
 
 
-def start_from(name: str, *, keep_own_text: bool = False) -> None:
-    """Fill every field with what the recipe says.
+def _follow_address(store: RunStore, run_id: str, assignments: Sequence[str]) -> None:
+    try:
+        origin = launch_origin.of_run(store, run_id)
+    except RunError as error:
+        news.say(sentence(store, run_id, error), icon=":material/error:")
+        return
+    st.session_state[RECIPE], st.session_state[RUN] = PAST_RUN, run_id
+    _start_from(origin)
+    for assignment in assignments:
+        try:
+            key, value = parse_assignment(assignment.replace(":", "=", 1))
+            _put(key, value, with_values(origin.config, {key: value}))
+        except ConfigError:
+            continue  # an address that was cut short: the form shows what it will do
+
+
+def choose(store: RunStore) -> None:
+    """Begin anew from the recipe, or the run, that was just chosen; as a callback."""
+    chosen = st.session_state[RECIPE]
+    if chosen != PAST_RUN:
+        _start_from(launch_origin.of_recipe(chosen), keep_own_text=True)
+        return
+    run_id = st.session_state.get(RUN)
+    if run_id is not None:
+        try:
+            _start_from(launch_origin.of_run(store, run_id))
+        except RunError as error:
+            news.say(sentence(store, run_id, error), icon=":material/error:")
+
+
+def start_again() -> None:
+    """Set every field back to where the form began."""
+    _start_from(st.session_state[_ORIGIN])
+
+
+def _start_from(origin: Origin, *, keep_own_text: bool = False) -> None:
+    """Fill every field with what the recipe or the run says.
 
     With `keep_own_text`, a text that somebody chose stays: recipes come with the sample only to have one, and a run
     on the sample instead of one's own text would be a bad surprise.
     """
-    config = load_recipe(name).config
+    st.session_state[_ORIGIN] = origin
     own = keep_own_text and st.session_state.get(field_key("data.train_file"), SAMPLE_TEXT) != SAMPLE_TEXT
-    for key, value in flatten(config).items():
+    for key, value in flatten(origin.config).items():
         if not (own and key in _OWN_TEXT):
-            _put(key, value, config)
+            _put(key, value, origin.config)
 
 
 def _put(key: str, value: Any, config: RunConfig) -> None:
@@ -117,14 +169,14 @@ def _put(key: str, value: Any, config: RunConfig) -> None:
         state[field_key(key)] = typed_from(SETTINGS[key], value)
 
 
-def values_and_problems(recipe: Recipe) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
-    """The form as nested values, and what was typed that is no value (the recipe's value then stands in for it)."""
+def values_and_problems(origin: Origin) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
+    """The form as nested values, and what was typed that is no value (what it began with then stands in for it)."""
     values: dict[str, dict[str, Any]] = {}
     problems: list[Problem] = []
-    fallback = flatten(recipe.config)
+    fallback = flatten(origin.config)
     for key, described in SETTINGS.items():
         try:
-            value = _value(key, recipe)
+            value = _value(key, origin)
         except NotANumberError as error:
             problems.append(Problem(key, st.session_state[field_key(key)], str(error)))
             value = fallback[key]
@@ -135,7 +187,7 @@ def values_and_problems(recipe: Recipe) -> tuple[dict[str, dict[str, Any]], list
     return values, problems
 
 
-def _value(key: str, recipe: Recipe) -> Any:
+def _value(key: str, origin: Origin) -> Any:
     state = st.session_state
     if key in TEXT_FIELDS:
         # RunConfig refuses a checking file that is not going to be used.
@@ -146,7 +198,7 @@ def _value(key: str, recipe: Recipe) -> Any:
     if key == "bce.enabled":
         return state[BCE] != "off"
     if key == "bce.profile":
-        return recipe.config.bce.profile if state[BCE] == "off" else state[BCE]
+        return origin.config.bce.profile if state[BCE] == "off" else state[BCE]
     return value_of(SETTINGS[key], state[field_key(key)])
 
 

@@ -1,17 +1,19 @@
-"""Reading the logs of runs for pages: shared between all open pages, and only what is new.
+"""Reading the logs and settings of runs for pages: shared between all open pages, and only what is new.
 
 Every open page of a run would otherwise read and keep the whole log for itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
 import streamlit as st
 
+from bcecore.config import RunConfig
+from bcecore.errors import BceError
 from bcecore.report.summary import RunSummary, summarise
 from bcecore.store.history import History
 from bcecore.store.record import RunRecord
@@ -60,3 +62,20 @@ def _finished_summary(directory: str, signature: tuple[int, int, int]) -> RunSum
     history = History(Path(directory))
     history.refresh()
     return summarise(history.series)
+
+
+def configs_of(store: RunStore, records: Sequence[RunRecord]) -> dict[str, RunConfig]:
+    """The settings of these runs, by id; without those that cannot be read."""
+    configs = {}
+    for record in records:
+        try:
+            configs[record.id] = _config(str(store.root), record.id)
+        except BceError:
+            continue  # a run whose settings cannot be read is still listed
+    return configs
+
+
+@st.cache_data(max_entries=20_000, show_spinner=False)
+def _config(root: str, run_id: str) -> RunConfig:
+    """Settings are frozen when a run is made, so they are read once."""
+    return RunStore(Path(root)).config(run_id)

@@ -1,4 +1,4 @@
-"""The frame of every page: its title, the way to the other pages, and the run store.
+"""The frame of every page: its title, the way to the other pages, the run store, and somebody who looks after the runs.
 
 Every page begins with `begin`. The navigation is drawn here and not discovered, so that names, icons and order are
 ours (`client.showSidebarNavigation` is off).
@@ -6,17 +6,28 @@ ours (`client.showSidebarNavigation` is off).
 
 from __future__ import annotations
 
-from typing import NoReturn
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 import streamlit as st
 
+from bcecore.errors import BceError
+from bcecore.jobs.election import is_supervised, wake
+from bcecore.jobs.local import current_records
 from bcecore.store.runs import RunStore
+from bcecore.ui import dialogs, news
 
 PRODUCT = "BCE Lab"
 RUN_PARAMETER = "run"
 """Name of the query parameter that says which run the Run page shows."""
-HOME_PAGE, LAUNCH_PAGE, RUN_PAGE = "app.py", "pages/Launch.py", "pages/Run.py"
+FROM_PARAMETER, SET_PARAMETER = "from", "set"
+"""Names of the query parameters of the Launch page: the run whose settings fill the form, and changes to them."""
+HOME_PAGE, LAUNCH_PAGE, RUN_PAGE, SETTINGS_PAGE = "app.py", "pages/Launch.py", "pages/Run.py", "pages/Settings.py"
 
+_LOOKED_FOR_SUPERVISOR = "page:looked-for-supervisor"
+_LOOK_SECONDS = 5.0
 
 # A picture of our own: the icons that Streamlit knows by name would be fetched from the internet.
 _FAVICON = (
@@ -42,10 +53,35 @@ def begin(title: str) -> RunStore:
         st.page_link(HOME_PAGE, label="Home", icon=":material/home:")
         st.page_link(LAUNCH_PAGE, label="Launch", icon=":material/rocket_launch:")
         st.page_link(RUN_PAGE, label="Run", icon=":material/monitoring:")
+        st.page_link(SETTINGS_PAGE, label="Settings", icon=":material/settings:")
         st.caption("BCE here is the Behavioral Consciousness Engine, not binary cross-entropy.")
-    return RunStore()
+    store = RunStore()
+    dialogs.arrive(title)
+    _see_to_supervisor(store)
+    news.tell(current_records(store))
+    return store
+
+
+def _see_to_supervisor(store: RunStore) -> None:
+    """Have a supervisor started if none is at work: waiting runs would otherwise wait for ever."""
+    moment = time.monotonic()
+    if moment - st.session_state.get(_LOOKED_FOR_SUPERVISOR, -_LOOK_SECONDS) < _LOOK_SECONDS:
+        return
+    st.session_state[_LOOKED_FOR_SUPERVISOR] = moment
+    try:
+        if not is_supervised(store):
+            wake(store)
+    except (BceError, OSError) as error:
+        # The runs can still be looked at, which is what somebody with a full disk needs.
+        news.say(f"Waiting runs cannot be started now: {error}", icon=":material/error:")
 
 
 def open_run(run_id: str) -> NoReturn:
     """Leave for the page of a run."""
     st.switch_page(RUN_PAGE, query_params={RUN_PARAMETER: run_id})
+
+
+def use_settings(run_id: str, changes: Mapping[str, Any] | None = None) -> NoReturn:
+    """Leave for the Launch page, its form filled with a run's settings and these changes to them."""
+    assignments = [f"{key}:{json.dumps(value)}" for key, value in (changes or {}).items()]
+    st.switch_page(LAUNCH_PAGE, query_params={FROM_PARAMETER: run_id, SET_PARAMETER: assignments})

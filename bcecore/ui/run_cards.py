@@ -1,21 +1,26 @@
-"""What Home shows: the runs that are going on, the table of all runs, and the invitation when there is none."""
+"""What Home shows: the runs at work, those that wait, the table of all runs, and the invitation when there is none."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
+from typing import Literal
 
 import streamlit as st
 
-from bcecore.config import RunConfig
 from bcecore.errors import BceError
-from bcecore.jobs import local, submit
+from bcecore.jobs import control, local, queue
 from bcecore.recipes import DEFAULT_RECIPE, load_recipe
-from bcecore.report.progress import done_share, pace_words, step_words, waiting_words
+from bcecore.report.progress import done_share, pace_words, step_words
 from bcecore.report.run_table import run_table
 from bcecore.store.record import STATUSES, RunRecord, now
 from bcecore.store.runs import RunStore
-from bcecore.ui.live import REFRESH_SECONDS, open_history, run_summary
+from bcecore.ui import dialogs, news
+from bcecore.ui.actions import attempt, once
+from bcecore.ui.live import REFRESH_SECONDS, configs_of, open_history, run_summary
 from bcecore.ui.page import LAUNCH_PAGE, open_run
+from bcecore.ui.queue_outlook import outlook
+from bcecore.ui.run_actions import queue_buttons, stop_menu
+from bcecore.ui.run_dialogs import show_dialogs
 from bcecore.ui.words import STATUS_WORDS, plain
 
 _STATUS_CELLS: dict[str, str] = {
@@ -25,6 +30,7 @@ _ROW_HEIGHT = 40
 _NUMBER_WIDTH = 40
 # How many rows of the table were opened.
 _OPENED = "runs-opened"
+_ARCHIVED = "show-archived"
 
 
 def home(store: RunStore) -> None:
@@ -38,6 +44,7 @@ def home(store: RunStore) -> None:
         if st.button("New run", type="primary", icon=":material/add:", key="new-run"):
             st.switch_page(LAUNCH_PAGE)
     going_on = any(not record.is_over for record in records)
+    show_dialogs(store)
     st.fragment(_runs, run_every=REFRESH_SECONDS if going_on else None)(store, going_on)
 
 
@@ -52,8 +59,9 @@ def _launch_quick_look(store: RunStore) -> None:
     recipe = load_recipe(DEFAULT_RECIPE)
     try:
         with st.spinner("Preparing the text …"):
-            run_id = submit.submit(store, recipe.config, name=recipe.name, recipe=recipe.name)
-            local.start(store, run_id)
+            run_id = once(
+                recipe.name, lambda: control.launch(store, recipe.config, name=recipe.name, recipe=recipe.name)
+            )
     except BceError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return
@@ -61,44 +69,92 @@ def _launch_quick_look(store: RunStore) -> None:
 
 
 def _runs(store: RunStore, going_on: bool) -> None:
+    dialogs.redraw_if_asked()
     records = local.current_records(store)
-    active = sorted((record for record in records if not record.is_over), key=lambda record: not record.is_active)
-    if going_on and not active:
-        st.rerun(scope="app")  # so that the page stops asking
+    active = [record for record in records if record.is_active]
+    waiting = outlook(store, records)
+    if going_on != bool(active or waiting):
+        st.rerun(scope="app")  # so that the page stops asking, or begins to
+    news.tell(records)
+    by_id = {record.id: record for record in records}
     # One slot, so that the table below stays the same element when a run ends.
     with st.container(key="going-on"):
         for record in active:
-            _card(store, record)
-    _table(store, records)
+            _at_work(store, record)
+        for place, (run_id, words) in enumerate(waiting.items()):
+            _waiting(store, by_id[run_id], words, is_first=place == 0, is_last=place == len(waiting) - 1)
+    _listed(store, records)
 
 
-def _card(store: RunStore, record: RunRecord) -> None:
-    words = STATUS_WORDS[record.status]
+def _at_work(store: RunStore, record: RunRecord) -> None:
     with st.container(border=True, key=f"card-{record.id}"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            _name(record)
             with st.container(horizontal=True, vertical_alignment="center", width="content"):
-                st.markdown(f"**{plain(record.name)}**", width="content")
-                st.badge(words.word, icon=words.icon, color=words.color)
-            if st.button("Open", key=f"open-{record.id}", icon=":material/monitoring:"):
-                open_run(record.id)
-        if record.is_active:
-            with open_history(store, record.id) as history:
-                tokens_per_second = history.last.get("tokens_per_second")
-            parts = [step_words(record), *pace_words(record, now(), tokens_per_second)]
-            st.progress(done_share(record), text=" · ".join(parts))
-        else:
-            st.progress(0.0, text=waiting_words(record, now()).capitalize())
+                _open(record)
+                stop_menu(store, record)
+        with open_history(store, record.id) as history:
+            tokens_per_second = history.last.get("tokens_per_second")
+        parts = [step_words(record), *pace_words(record, now(), tokens_per_second)]
+        st.progress(done_share(record), text=" · ".join(parts))
+
+
+def _waiting(store: RunStore, record: RunRecord, words: str, *, is_first: bool, is_last: bool) -> None:
+    with st.container(border=True, key=f"card-{record.id}"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            _name(record)
+            with st.container(horizontal=True, vertical_alignment="center", width="content"):
+                _open(record)
+                _mover(store, record, "up", disabled=is_first)
+                _mover(store, record, "down", disabled=is_last)
+                queue_buttons(store, record)
+        st.caption(words)
+
+
+def _name(record: RunRecord) -> None:
+    words = STATUS_WORDS[record.status]
+    with st.container(horizontal=True, vertical_alignment="center", width="content"):
+        st.markdown(f"**{plain(record.name)}**", width="content")
+        st.badge(words.word, icon=words.icon, color=words.color)
+
+
+def _open(record: RunRecord) -> None:
+    if st.button("Open", key=f"open-{record.id}", icon=":material/monitoring:"):
+        open_run(record.id)
+
+
+def _mover(store: RunStore, record: RunRecord, to: Literal["up", "down"], *, disabled: bool) -> None:
+    st.button(
+        "Earlier" if to == "up" else "Later",
+        icon=f":material/arrow_{to}ward:",
+        key=f"{to}-{record.id}",
+        disabled=disabled,
+        on_click=attempt,
+        args=(store, record.id, partial(queue.move, store, record.id, to)),
+    )
+
+
+def _listed(store: RunStore, records: list[RunRecord]) -> None:
+    archived = sum(record.archived for record in records)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.caption("Click a row to open its run.", width="content")
+        if archived:
+            st.toggle(f"Show archived ({archived:,})", key=_ARCHIVED)
+    shown = [record for record in records if not record.archived or st.session_state.get(_ARCHIVED)]
+    if shown:
+        _table(store, shown)
+    else:
+        st.caption("All runs are archived.")
 
 
 def _table(store: RunStore, records: list[RunRecord]) -> None:
     table = run_table(
         records,
         {record.id: run_summary(store, record) for record in records},
-        _configs(store, records),
+        configs_of(store, records),
         _STATUS_CELLS,
         now(),
     )
-    st.caption("Click a row to open its run.")
     event = st.dataframe(
         table,
         key=f"runs-{st.session_state.setdefault(_OPENED, 0)}",
@@ -137,19 +193,3 @@ def _table(store: RunStore, records: list[RunRecord]) -> None:
         # The browser remembers what was selected; a table of another name is one in which nothing is.
         st.session_state[_OPENED] += 1
         open_run(records[row].id)
-
-
-def _configs(store: RunStore, records: list[RunRecord]) -> dict[str, RunConfig]:
-    configs = {}
-    for record in records:
-        try:
-            configs[record.id] = _config(str(store.root), record.id)
-        except BceError:
-            continue  # a run whose settings cannot be read is still listed
-    return configs
-
-
-@st.cache_data(max_entries=20_000, show_spinner=False)
-def _config(root: str, run_id: str) -> RunConfig:
-    """Settings are frozen when a run is made, so they are read once."""
-    return RunStore(Path(root)).config(run_id)

@@ -17,15 +17,21 @@ from bcecore.jobs.local import current_records, reconciled
 from bcecore.report.acting import Acting, Light, acting
 from bcecore.report.charts import HEIGHT, HELD_OUT, Drawn, LiveChart, draw, live_charts, run_color, sparkline
 from bcecore.report.facts import Fact, run_facts, settings_by_section
-from bcecore.report.progress import checkpoint_words, done_share, pace_words, step_words, waiting_words
+from bcecore.report.progress import checkpoint_words, done_share, pace_words, step_words
 from bcecore.report.summary import At, RunSummary, summarise
 from bcecore.store.checkpoints import checkpoint_steps
 from bcecore.store.log import log_tail
-from bcecore.store.record import RunRecord, now
+from bcecore.store.record import WAITING, RunRecord, now
 from bcecore.store.runs import RunStore
+from bcecore.ui import dialogs, news
 from bcecore.ui.config_form import choice_words
 from bcecore.ui.live import REFRESH_SECONDS, open_history
 from bcecore.ui.page import HOME_PAGE, LAUNCH_PAGE, RUN_PARAMETER
+from bcecore.ui.queue_outlook import outlook
+from bcecore.ui.run_actions import show_bar
+from bcecore.ui.run_checkpoints import show_checkpoints
+from bcecore.ui.run_dialogs import show_dialogs
+from bcecore.ui.run_samples import show_samples
 from bcecore.ui.words import STATUS_WORDS, count, duration, moment, number, plain
 
 _CHOICE = "run-choice"
@@ -101,18 +107,27 @@ def show(store: RunStore, run_id: str) -> None:
             st.code(str(error), language=None, wrap_lines=True)
         return
     live = not record.is_over
+    show_dialogs(store, leave_deleted=True)
     st.fragment(_run, run_every=REFRESH_SECONDS if live else None)(store, run_id, config, live)
 
 
 def _run(store: RunStore, run_id: str, config: RunConfig, live: bool) -> None:
-    record = reconciled(store, store.record(run_id))
-    if live and record.is_over:
-        st.rerun(scope="app")  # once: the page is drawn anew without a timer
+    dialogs.redraw_if_asked()
+    try:
+        record = reconciled(store, store.record(run_id))
+    except RunError:
+        st.rerun(scope="app")  # deleted in the meantime: the page says so
+    if live == record.is_over:
+        st.rerun(scope="app")  # once: the page is drawn anew, without a timer or with one
+    records = current_records(store)
+    news.tell(records)
     with open_history(store, run_id) as history:
         latest = history.last
         summary = summarise(history.series)
         charts = [(chart, draw(chart, history.series)) for chart in live_charts(config)]
-    _header(record, latest.get("tokens_per_second"))
+    place = outlook(store, records).get(run_id) if record.status in WAITING else None
+    _header(record, latest.get("tokens_per_second"), place)
+    show_bar(store, record, config)
     with st.container(key="notice"):
         _notice(store, record, config, summary)
     _headline(config, summary, acting(config, latest, summary.gradient_ratio), waiting=live)
@@ -120,13 +135,19 @@ def _run(store: RunStore, run_id: str, config: RunConfig, live: bool) -> None:
     _details(store, record, config, summary)
 
 
-def _header(record: RunRecord, tokens_per_second: float | None) -> None:
+def _header(record: RunRecord, tokens_per_second: float | None, place: str | None) -> None:
     words = STATUS_WORDS[record.status]
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="run-header"):
         st.title(plain(record.name), anchor=False, width="content")
         st.badge(words.word, icon=words.icon, color=words.color)
-    if record.status in ("queued", "held"):
-        parts = ["Not started yet", waiting_words(record, now())]
+        if record.archived:
+            st.badge("Archived", icon=":material/inventory_2:", color="gray")
+        for tag in record.tags:
+            st.badge(plain(tag), icon=":material/sell:", color="gray")
+    if record.notes:
+        st.caption(plain(record.notes))
+    if place is not None:
+        parts = [place, step_words(record)] if record.progress else [place]
     else:
         parts = [step_words(record), *pace_words(record, now(), tokens_per_second)]
     st.progress(done_share(record), text=" · ".join(parts))
@@ -260,7 +281,14 @@ def _charts(charts: list[tuple[LiveChart, Drawn]], points: int, *, waiting: bool
 
 
 def _details(store: RunStore, record: RunRecord, config: RunConfig, summary: RunSummary) -> None:
-    facts, settings, log = st.tabs(["Facts", "Settings", "Log"], key="details", on_change="rerun")
+    titles = ["Checkpoints", "Samples", "Facts", "Settings", "Log"]
+    checkpoints, samples, facts, settings, log = st.tabs(titles, default="Facts", key="details", on_change="rerun")
+    with checkpoints:
+        if checkpoints.open:
+            show_checkpoints(store, record, summary)
+    with samples:
+        if samples.open:
+            show_samples(store, record)
     with facts:
         if facts.open:
             _table(run_facts(record, config, summary, now()), "Facts of this run")

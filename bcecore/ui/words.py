@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from bcecore.report.words import age, count, duration, moment, number, percent, scientific, size
+from bcecore.report.words import age, count, duration, moment, number, percent, roughly, scientific, size
 from bcecore.store.record import Status
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "number",
     "percent",
     "plain",
+    "roughly",
     "scientific",
     "size",
 ]

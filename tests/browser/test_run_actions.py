@@ -14,6 +14,7 @@ from bcecore.store.record import now
 from bcecore.store.requests import SAVE_REQUEST, take
 from bcecore.store.runs import RunStore
 from tests.browser.conftest import Dashboard
+from tests.browser.test_run_page import open_run
 from tests.examples import example_run
 
 PATIENCE = 30_000
@@ -39,8 +40,8 @@ def test_a_dialog_outlives_refreshes_and_stops_the_run(
     page: Page, dashboard: Dashboard, process: subprocess.Popen[bytes]
 ) -> None:
     run_id = at_work(dashboard.store, process, "to be stopped")
-    page.goto(f"{dashboard.url}/Run?run={run_id}")
-    page.get_by_role("button", name="Stop").click(timeout=PATIENCE)
+    open_run(page, dashboard, run_id)
+    page.get_by_role("button", name="Stop").click()
     page.wait_for_timeout(REFRESHES)  # the open menu stays, too
     page.get_by_text("loses the work since the last checkpoint").click()
     expect(page.get_by_text("The work since step 100, about 5 s, is lost.")).to_be_visible(timeout=PATIENCE)

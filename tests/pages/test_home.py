@@ -1,11 +1,16 @@
+import time
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from bcecore.errors import DiskFullError
-from bcecore.jobs import local, submit
+from bcecore.jobs import control, queue
+from bcecore.store.identity import own_identity
+from bcecore.store.record import now
+from bcecore.store.requests import read_stop
 from bcecore.store.runs import RUNS_DIR_VARIABLE, RunStore
+from bcecore.ui import page
 from tests.examples import example_config, example_run
 
 APP = Path(__file__).parent.parent.parent / "app.py"
@@ -30,16 +35,14 @@ def test_the_sidebar_names_the_pages_and_says_what_bce_is(home: AppTest) -> None
     assert "not binary cross-entropy" in home.sidebar.caption[0].value
 
 
-def test_the_button_launches_the_quick_look(home: AppTest, store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[str] = []
-    monkeypatch.setattr(local, "start", lambda _, run_id: started.append(run_id))
+def test_the_button_launches_the_quick_look(home: AppTest, store: RunStore) -> None:
     home.run()
     home.button(key="try-it").click().run()
     assert not home.exception
-    assert started == store.ids()
-    record = store.record(started[0])
-    assert (record.name, record.recipe) == ("quick-look", "quick-look")
-    assert home.query_params["run"] == started[0]
+    (run_id,) = store.ids()
+    record = store.record(run_id)
+    assert (record.name, record.recipe, record.status) == ("quick-look", "quick-look", "queued")
+    assert home.query_params["run"] == run_id
     assert home.title[0].value == r"quick\-look"
 
 
@@ -47,7 +50,7 @@ def test_a_launch_that_is_impossible_says_why(home: AppTest, monkeypatch: pytest
     def refuse(*_: object, **__: object) -> str:
         raise DiskFullError("The disk is full.")
 
-    monkeypatch.setattr(submit, "submit", refuse)
+    monkeypatch.setattr(control, "submit", refuse)
     home.run()
     home.button(key="try-it").click().run()
     assert not home.exception
@@ -74,13 +77,130 @@ def test_what_is_going_on_stands_above_the_table(home: AppTest, store: RunStore)
     example_run(store, "queued", name="next")
     home.run()
     assert not home.exception
-    assert [button.label for button in home.main.button] == ["New run", "Open", "Open"]
-    texts = [bar.text for bar in home.get("progress")]
-    assert texts[0].startswith("Step 120 of 300 · epoch 2.4 · 31.2 steps/s · 4,100 tokens/s")
-    assert texts[1].startswith("Waiting for")
+    labels = [button.label for button in home.main.button]
+    assert labels == ["New run", "Open", "Open", "Earlier", "Later", "Hold", "Remove"]
+    assert [menu.label for menu in home.menu_button] == ["Stop"]
+    (text,) = [bar.text for bar in home.get("progress")]
+    assert text.startswith("Step 120 of 300 · epoch 2.4 · 31.2 steps/s · 4,100 tokens/s")
     home.button(key=f"open-{run_id}").click().run()
     assert not home.exception
     assert home.query_params["run"] == run_id
+
+
+def said(home: AppTest) -> list[str]:
+    """The toasts of the last look."""
+    return [toast.value for toast in home.toast]
+
+
+def expectations(home: AppTest) -> list[str]:
+    return [caption.value for caption in home.main.caption if "queue" in caption.value]
+
+
+def test_who_waits_is_told_when_its_turn_comes(home: AppTest, store: RunStore) -> None:
+    example_run(store, "running", name="going on")  # 180 steps at 31.2 a second are left
+    example_run(store, "queued", name="like it")  # 312 steps, 10 seconds
+    example_run(store, "queued", name="unknown", config=example_config(training__batch_size=1))
+    example_run(store, "queued", name="after that")
+    home.run()
+    assert expectations(home) == [
+        "Next in the queue · starts in about 5 s, done in about 15 s",
+        "2nd in the queue · starts in about 15 s",
+        "3rd in the queue · starts after the runs before it",
+    ]
+
+
+def test_the_queue_can_be_changed(home: AppTest, store: RunStore) -> None:
+    first = example_run(store, "queued", name="first")
+    second = example_run(store, "queued", name="second")
+    home.run()
+    assert home.button(key=f"up-{first}").disabled and home.button(key=f"down-{second}").disabled
+    home.button(key=f"up-{second}").click().run()
+    assert [record.id for record in queue.waiting(store)] == [second, first]
+    assert home.button(key=f"up-{second}").disabled
+    home.button(key=f"hold-{second}").click().run()
+    assert store.record(second).status == "held"
+    assert expectations(home)[0] == "On hold · next in the queue"
+    home.button(key=f"release-{second}").click().run()
+    assert store.record(second).status == "queued"
+    home.button(key=f"remove-{first}").click().run()
+    assert store.record(first).status == "removed"
+    assert len(expectations(home)) == 1
+    assert not home.exception
+
+
+def test_a_run_that_started_meanwhile_is_said_to_have(home: AppTest, store: RunStore) -> None:
+    run_id = example_run(store, "queued", name="quick")
+    home.run()
+    store.transition(run_id, "starting", process=own_identity())
+    home.button(key=f"remove-{run_id}").click().run()
+    assert not home.exception
+    assert said(home) == [r"“quick” is starting\: it is not in the queue\."]
+
+
+def test_a_run_can_be_stopped_from_here(home: AppTest, store: RunStore) -> None:
+    run_id = example_run(store, "running", name="going on")
+    home.run()
+    home.menu_button(key=f"stop-{run_id}").click("save").run()
+    assert not home.exception
+    assert store.record(run_id).status == "stopping"
+    assert home.menu_button(key=f"stop-{run_id}").label == "Saving and stopping…"
+    home.menu_button(key=f"stop-{run_id}").click("now").run()
+    assert not home.exception
+    assert any("All of its work so far, about 5 s, is lost" in text.value for text in home.markdown)
+    home.button(key="dialog-stop").click().run()
+    assert not home.exception
+    request = read_stop(store.directory(run_id))
+    assert request is not None and request.kind == "now"
+
+
+def test_an_ending_is_told_once_and_old_ones_never(home: AppTest, store: RunStore) -> None:
+    example_run(store, "finished", name="old")
+    run_id = example_run(store, "running", name="going *on*")
+    home.run()
+    assert said(home) == []
+    time.sleep(0.002)  # records hold milliseconds
+    store.transition(run_id, "failed", ended=now(), process=None)
+    home.run()
+    assert said(home) == [r"going \*on\* has failed. Its page says why."]
+    home.run()
+    assert said(home) == []
+
+
+def test_archived_runs_are_shown_on_request(home: AppTest, store: RunStore) -> None:
+    control.archive(store, example_run(store, name="put away"))
+    example_run(store, name="listed")
+    home.run()
+    assert home.dataframe[0].value["name"].tolist() == ["listed"]
+    home.toggle(key="show-archived").set_value(True).run()
+    assert not home.exception
+    assert sorted(home.dataframe[0].value["name"]) == ["listed", "put away"]
+
+
+def test_when_all_runs_are_archived_that_is_said(home: AppTest, store: RunStore) -> None:
+    control.archive(store, example_run(store))
+    home.run()
+    assert not home.exception and not home.dataframe
+    assert "All runs are archived." in [caption.value for caption in home.caption]
+
+
+def test_a_supervisor_is_woken_when_there_is_none(home: AppTest, store: RunStore, woken: list[RunStore]) -> None:
+    home.run()
+    home.run()
+    assert [other.root for other in woken] == [store.root], "and not looked for at every click"
+
+
+def test_a_page_opens_where_no_supervisor_can_be_started(
+    home: AppTest, store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: RunStore) -> None:
+        raise DiskFullError("The disk is full.")
+
+    monkeypatch.setattr(page, "wake", refuse)
+    example_run(store, name="still listed")
+    home.run()
+    assert not home.exception
+    assert said(home) == [r"Waiting runs cannot be started now\: The disk is full\."]
+    assert home.dataframe
 
 
 def test_a_run_with_unreadable_settings_is_still_listed(home: AppTest, store: RunStore) -> None:

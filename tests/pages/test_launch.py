@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from bcecore.errors import RunError
-from bcecore.jobs import estimate, local
+from bcecore.jobs import control, estimate
 from bcecore.jobs.estimate import Probe
-from bcecore.jobs.submit import with_absolute_paths
+from bcecore.jobs.submit import submit, with_absolute_paths
 from bcecore.recipes import load_recipe
 from bcecore.settings import flatten, with_values
 from bcecore.store.runs import RUNS_DIR_VARIABLE, RunStore
+from bcecore.ui import launch_estimate
 from bcecore.ui.config_form import SETTINGS, typed_from
 from bcecore.ui.launch_schedules import sampled_steps
 
@@ -28,11 +28,15 @@ SHARED_CONTROL = {"bce.profile": "bce.enabled"}
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch, store: RunStore) -> list[str]:
-    """The ids of the runs that were to be started; nothing is."""
+    """The ids of the runs that were launched; nothing is started."""
     runs: list[str] = []
+
+    def launched(*arguments: Any, **named: Any) -> str:
+        runs.append(submit(*arguments, **named))
+        return runs[-1]
+
     monkeypatch.setenv(RUNS_DIR_VARIABLE, str(store.root))
-    monkeypatch.setattr(local, "start", lambda _store, run_id: runs.append(run_id))
-    monkeypatch.setattr(estimate, "start_probe", lambda _store, _checked: None)
+    monkeypatch.setattr(control, "submit", launched)
     return runs
 
 
@@ -332,8 +336,8 @@ def test_the_estimate_is_marked_as_one(launch: AppTest, monkeypatch: pytest.Monk
     )
     monkeypatch.setattr(estimate, "estimate", lambda _store, checked: estimate.estimate_from(probe, checked))
     launch.run()
-    # 4 + 312 x 0.1 + 7 x 1 + 4 x 0.5 seconds; 4 checkpoints and the model
-    assert "Estimate: about 44 s on this machine · about 35 MB of disk (4 checkpoints and the model)" in _said(launch)
+    # 4 + 312 x 0.1 + 7 x 1 + 4 x 0.5 seconds; 3 of the 4 checkpoints are kept, and the model
+    assert "Estimate: about 44 s on this machine · about 27 MB of disk (3 checkpoints and the model)" in _said(launch)
     assert "a model of 674,000 weights" in _said(launch)
 
 
@@ -380,17 +384,6 @@ def test_a_double_click_makes_one_run(launch: AppTest, store: RunStore, started:
     launch.switch_page(LAUNCH).run()
     launch.button(key="launch").click().run()
     assert len(started) == len(store.ids()) == 1
-
-
-def test_a_run_that_cannot_be_started_shows_why_on_its_page(
-    launch: AppTest, store: RunStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(_store: RunStore, _run_id: str) -> None:
-        raise RunError("no")
-
-    monkeypatch.setattr(local, "start", refuse)
-    launch.button(key="launch").click().run()
-    assert [launch.query_params["run"]] == store.ids()
 
 
 def test_what_goes_wrong_while_launching_is_said(
@@ -441,3 +434,106 @@ def test_an_upload_is_kept_replaced_and_forgotten(launch: AppTest, store: RunSto
     launch.button(key="launch").click().run()
     assert len(started) == 1
     assert (store.directory(started[0]) / "data" / "train.jsonl").is_file()
+
+
+# -- beginning from a run
+
+
+def _open_from(store: RunStore, run_id: str, changes: list[str] | None = None) -> AppTest:
+    app = AppTest.from_file(APP, default_timeout=60).run()
+    app.switch_page(LAUNCH)
+    app.query_params["from"] = run_id
+    if changes:
+        app.query_params["set"] = changes
+    app.run()
+    assert not app.exception
+    return app
+
+
+def test_the_form_can_begin_from_a_run(store: RunStore, started: list[str]) -> None:
+    config = with_values(load_recipe("active-10-epoch").config, {"training.epochs": 4.0})
+    run_id = submit(store, config, name="my *own*", recipe="active-10-epoch")
+    app = _open_from(store, run_id)
+    assert app.text_input(key="launch:training.epochs").value == "4"
+    assert app.text_input(key="launch:name").value == "my *own*, again"
+    assert "Everything is as in the run “my *own*”." in _said(app)
+    assert "from" not in app.query_params
+    _type(app, "training.learning_rate", "3e-5")
+    assert "Different from the run “my *own*”:" in _said(app)
+    app.button(key="launch").click().run()
+    assert not app.exception
+    record = store.record(started[0])
+    assert (record.name, record.recipe) == ("my *own*, again", "active-10-epoch")
+    assert store.config(started[0]) == with_values(config, {"training.learning_rate": 3e-5})
+
+
+def test_a_change_can_come_with_the_address(store: RunStore, started: list[str]) -> None:
+    run_id = submit(store, load_recipe("quick-look").config, name="failed one")
+    app = _open_from(store, run_id, ["training.learning_rate:0.0001", "nonsense", "training.epochs:-1"])
+    assert "- Learning speed (learning rate): 0.001 → **0.0001**" in _said(app)
+    assert app.text_input(key="launch:training.epochs").value == "6"
+    app.button(key="launch-back").click().run()
+    assert "Everything is as in the run “failed one”." in _said(app)
+
+
+def test_a_past_run_can_be_chosen_beside_the_recipes(store: RunStore, started: list[str]) -> None:
+    run_id = submit(store, with_values(load_recipe("quick-look").config, {"training.epochs": 9.0}), name="past")
+    app = AppTest.from_file(APP, default_timeout=60).run()
+    app.switch_page(LAUNCH).run()
+    _choose(app, "recipe", "past run")
+    assert "The form stays as it is until a run is chosen." in _said(app)
+    app.selectbox(key="launch:run").set_value(run_id).run()
+    assert not app.exception
+    assert app.text_input(key="launch:training.epochs").value == "9"
+    _choose(app, "recipe", "quick-look")
+    assert app.text_input(key="launch:training.epochs").value == "6"
+
+
+def test_an_address_of_a_run_that_is_gone_leaves_the_form_alone(store: RunStore, started: list[str]) -> None:
+    app = _open_from(store, "20250101-000000-gone-0000")
+    assert [toast.value for toast in app.toast] == [
+        r"This run is not here any more\: it was deleted, here or in another window\."
+    ]
+    assert app.text_input(key="launch:training.epochs").value == "6"
+
+
+def test_two_people_begin_from_two_runs(store: RunStore, started: list[str]) -> None:
+    quick = load_recipe("quick-look").config
+    first = _open_from(store, submit(store, with_values(quick, {"training.epochs": 8.0}), name="first"))
+    second = _open_from(store, submit(store, with_values(quick, {"training.epochs": 9.0}), name="second"))
+    _type(first, "name", "mine")
+    first.run()
+    second.run()
+    assert first.text_input(key="launch:training.epochs").value == "8"
+    assert second.text_input(key="launch:training.epochs").value == "9"
+    assert second.text_input(key="launch:name").value == "second, again"
+
+
+# -- room on the disk
+
+
+def test_without_room_for_its_checkpoints_a_run_is_refused(launch: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed: list[int] = []
+
+    def problem(_store: RunStore, needed_bytes: int = 0) -> str | None:
+        needed.append(needed_bytes)
+        return "The disk has 0.50 GB free." if needed_bytes > 30_000_000 else None
+
+    monkeypatch.setattr(launch_estimate, "disk_problem", problem)
+    launch.run()
+    assert not _disabled(launch), "as long as nothing is known of its size"
+    probe = Probe(
+        startup_seconds=4,
+        seconds_per_step=0.1,
+        seconds_per_evaluation=1,
+        seconds_per_checkpoint=0.5,
+        checkpoint_bytes=8_000_000,
+        model_bytes=3_000_000,
+        weights=674_000,
+    )
+    monkeypatch.setattr(estimate, "estimate", lambda _store, checked: estimate.estimate_from(probe, checked))
+    launch.run()
+    assert needed[-1] == 35_000_000
+    assert any("The disk has 0.50 GB free." in _seen(warning.value) for warning in launch.warning)
+    assert "The disk has no room for this run." in _said(launch)
+    assert _disabled(launch)

@@ -1,7 +1,18 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bcecore.report.progress import checkpoint_words, done_share, pace_words, seconds_left, step_words
+import pytest
+
+from bcecore.report.progress import (
+    checkpoint_words,
+    done_share,
+    expected_words,
+    pace_words,
+    place_words,
+    seconds_left,
+    step_words,
+    unsaved_words,
+)
 from bcecore.store.record import Progress, RunRecord
 
 NOW = datetime(2025, 11, 12, 14, 3, tzinfo=UTC)
@@ -60,3 +71,48 @@ def test_checkpoints_that_are_safe() -> None:
     assert checkpoint_words([]) == "No checkpoint had been saved yet."
     assert checkpoint_words([800]) == "The checkpoint of step 800 is kept."
     assert checkpoint_words([200, 400, 800]) == "The checkpoint of step 800 is kept, and 2 earlier ones."
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ([500, 1000], "The work since step 1,000, about 10 s, is lost."),
+        ([], "All of its work so far, about 40 s, is lost: no checkpoint was saved yet."),
+        ([1312], "Nothing is lost: no step was made since the last checkpoint."),
+    ],
+)
+def test_what_is_lost_without_saving(steps: list[int], words: str) -> None:
+    assert unsaved_words(record(), steps) == words
+
+
+def test_what_is_lost_at_an_unknown_pace() -> None:
+    assert unsaved_words(record(pace=None), [1000]) == "The work since step 1,000 is lost."
+    assert unsaved_words(record(progress=None), []) == "No step was made yet."
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        (1, "Next in the queue"),
+        (2, "2nd in the queue"),
+        (3, "3rd in the queue"),
+        (4, "4th in the queue"),
+        (11, "11th in the queue"),
+        (21, "21st in the queue"),
+        (112, "112th in the queue"),
+    ],
+)
+def test_places_in_the_queue(place: int, words: str) -> None:
+    assert place_words(record(status="queued"), place) == words
+
+
+def test_a_held_run_keeps_its_place() -> None:
+    assert place_words(record(status="held"), 1) == "On hold · next in the queue"
+    assert place_words(record(status="held"), 2) == "On hold · 2nd in the queue"
+
+
+def test_what_is_expected() -> None:
+    assert expected_words(25, 118) == "starts in about 25 s, done in about 2 min"
+    assert expected_words(0, 30) == "starts in a moment, done in about 30 s"
+    assert expected_words(25, None) == "starts in about 25 s"
+    assert expected_words(None, None) == "starts after the runs before it"

@@ -17,6 +17,7 @@ from bcecore.ui.words import (
     number,
     percent,
     plain,
+    roughly,
     scientific,
     size,
 )
@@ -129,6 +130,24 @@ def test_ages(ago: timedelta, words: str) -> None:
 
 def test_after_a_month_an_age_is_a_date() -> None:
     assert age(NOW - timedelta(days=60), NOW).endswith("Sep 2025")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "5 s"),
+        (24, "25 s"),
+        (57, "55 s"),
+        (58, "1 min"),
+        (118, "2 min"),
+        (3569, "59 min"),
+        (3600, "1 h"),
+        (47 * 3600, "47 h"),
+        (50 * 3600, "2 days"),
+    ],
+)
+def test_guesses_have_one_unit(seconds: float, words: str) -> None:
+    assert roughly(seconds) == words
 
 
 def test_every_status_has_its_icon_sign_word_and_colour() -> None:

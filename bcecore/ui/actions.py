@@ -1,0 +1,57 @@
+"""Doing what a button says: a run that changed in the meantime, or a second click, gives a sentence, never worse."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Hashable
+
+import streamlit as st
+
+from bcecore.errors import BceError, RunError
+from bcecore.store.runs import RunStore
+from bcecore.ui import dialogs, news
+
+_MADE = "actions:made"
+# The second click of a double click arrives while the first one's run is being prepared.
+_SAME_CLICK_SECONDS = 5.0
+
+
+def attempt(store: RunStore, run_id: str, action: Callable[[], object], done: str | None = None) -> None:
+    """Do it; say `done`, or why it could not be done. For callbacks: nothing is drawn here."""
+    try:
+        action()
+    except BceError as error:
+        news.say(sentence(store, run_id, error), icon=":material/error:")
+        return
+    if done is not None:
+        news.say(done, icon=":material/check:")
+
+
+def attempt_and_close(store: RunStore, run_id: str, action: Callable[[], object], done: str | None = None) -> None:
+    """The same from a dialog, which has served its purpose either way."""
+    attempt(store, run_id, action, done)
+    dialogs.close()
+
+
+def sentence(store: RunStore, run_id: str, error: BceError) -> str:
+    """What went wrong, as a page says it: the run by its name, and nothing about the command line."""
+    try:
+        name = store.record(run_id).name
+    except RunError:
+        return "This run is not here any more: it was deleted, here or in another window."
+    return re.sub(rf"\b(Run )?{run_id}\b", f"“{name}”", str(error))
+
+
+def once(what: Hashable, make: Callable[[], str]) -> str:
+    """The id of the run that `make` makes; for the second click of a double click, of the one that was made before.
+
+    `make` draws nothing: the second click interrupts the first one's script wherever that draws or asks its session.
+    """
+    made: dict[Hashable, tuple[str, float]] = st.session_state.setdefault(_MADE, {})
+    earlier = made.get(what)
+    if earlier is not None and time.monotonic() - earlier[1] < _SAME_CLICK_SECONDS:
+        return earlier[0]
+    run_id = make()
+    made[what] = (run_id, time.monotonic())
+    return run_id

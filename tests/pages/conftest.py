@@ -1,0 +1,19 @@
+"""What all pages need in tests: nothing is started, and it is known what would have been."""
+
+from __future__ import annotations
+
+import pytest
+
+from bcecore.jobs import control, derive, estimate
+from bcecore.store.runs import RunStore
+from bcecore.ui import page
+
+
+@pytest.fixture(autouse=True)
+def woken(monkeypatch: pytest.MonkeyPatch) -> list[RunStore]:
+    """The stores whose supervisor was woken, in place of processes."""
+    calls: list[RunStore] = []
+    for module in (page, control, derive):
+        monkeypatch.setattr(module, "wake", calls.append)
+    monkeypatch.setattr(estimate, "start_probe", lambda _store, _checked: None)
+    return calls
