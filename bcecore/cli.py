@@ -74,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     recipes.set_defaults(run=_recipes)
 
     bench = commands.add_parser("bench", help="measure the performance budgets; prints JSON")
-    bench.add_argument("name", choices=("train", "user", "regularizer", "live-log", "estimate"))
+    benches = ("train", "user", "regularizer", "live-log", "estimate", "launch", "idle", "chaos", "crowd")
+    bench.add_argument("name", choices=benches)
     bench.add_argument("--rounds", type=int, help="alternating rounds to measure")
     bench.set_defaults(run=_bench)
     return parser
@@ -127,10 +128,17 @@ def _recipes(_: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from tests.benchmarks import estimate, training
+    from tests.benchmarks import chaos, crowd, estimate, idle, launch, training
 
-    if arguments.name == "estimate":
-        result = estimate.run(arguments.rounds)
+    others = {
+        "estimate": estimate.run,
+        "launch": launch.run,
+        "idle": idle.run,
+        "chaos": chaos.run,
+        "crowd": crowd.run,
+    }
+    if arguments.name in others:
+        result = others[arguments.name](arguments.rounds)
     else:
         result = training.run(arguments.name, arguments.rounds)
     print(json.dumps(result, indent=2))

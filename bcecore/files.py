@@ -8,7 +8,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from bcecore.errors import DiskFullError
 DISK_FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT}
 _REPLACE_TRIES = 20
 _REPLACE_WAIT_SECONDS = 0.05
+_LEFTOVER_SECONDS = 60
 
 
 @contextmanager
@@ -63,6 +64,14 @@ def _replace(source: Path, target: Path) -> None:
             if os.name != "nt" or attempt == _REPLACE_TRIES - 1:
                 raise
             time.sleep(_REPLACE_WAIT_SECONDS)
+
+
+def delete_leftovers(directory: Path) -> None:
+    """Delete the temporary files of writers that were killed long ago; nobody takes a minute for a small file."""
+    for path in directory.glob(".*.tmp"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS:
+                path.unlink()
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:

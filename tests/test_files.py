@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from bcecore import files
 from bcecore.errors import DiskFullError
 from bcecore.files import (
+    delete_leftovers,
     directory_size,
     disk_full_explained,
     expanded,
@@ -206,3 +207,13 @@ def test_directory_size_counts_files_at_every_depth(tmp_path: Path) -> None:
     link = len(str(tmp_path / "missing"))
     assert directory_size(tmp_path) == 8 + link
     assert directory_size(tmp_path / "none") == 0
+
+
+def test_what_a_killed_writer_left_is_deleted_once_it_is_old(tmp_path: Path) -> None:
+    old, new, other = (tmp_path / name for name in (".run.json.0a1b2c3d.tmp", ".run.json.4e5f6a7b.tmp", "notes.tmp"))
+    for path in (old, new, other):
+        path.touch()
+    for path in (old, other):
+        os.utime(path, (0, 0))
+    delete_leftovers(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([new, other])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -15,16 +16,20 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from bcecore.config import RunConfig
 from bcecore.files import read_json, write_json
 from bcecore.jobs.local import spawn
 from bcecore.jobs.submit import Checked, submit
 from bcecore.settings import flatten
 from bcecore.store.identity import ProcessIdentity, identity_of, is_alive
-from bcecore.store.record import now
+from bcecore.store.record import RunRecord, now
 from bcecore.store.runs import RunStore
 
-# Settings that change neither the pace nor the size of a checkpoint, only how many steps and checkpoints there are.
+# Settings that change neither the pace nor the size of a checkpoint, at most how many steps and checkpoints there are.
 _COUNTED_ELSEWHERE = {
+    # The text counts by its fingerprints.
+    "data.train_file",
+    "data.validation_file",
     "training.epochs",
     "training.max_steps",
     "training.learning_rate",
@@ -89,23 +94,32 @@ class _Pending(BaseModel):
 
 def estimate(store: RunStore, checked: Checked) -> Estimate | None:
     """The estimate for a checked configuration; None while there is no probe of it (see `start_probe`)."""
-    try:
-        probe = Probe.model_validate(read_json(_result_file(store, checked)))
-    except (FileNotFoundError, ValueError, ValidationError):
+    probe = _probe(_result_file(store, checked.config, checked.text.fingerprints))
+    if probe is None:
         return None
-    return estimate_from(probe, checked)
+    return estimate_from(probe, checked.config, checked.total_steps, evaluates=bool(checked.validation.ids))
 
 
-def estimate_from(probe: Probe, checked: Checked) -> Estimate:
+def estimate_of_run(store: RunStore, record: RunRecord, config: RunConfig) -> Estimate | None:
+    """The same for a frozen run, from its first step; None if nobody has probed its settings."""
+    dataset = record.dataset
+    probe = _probe(_result_file(store, config, dataset.get("fingerprints", {})))
+    if probe is None:
+        return None
+    steps = config.total_steps(dataset["train_examples"])
+    return estimate_from(probe, config, steps, evaluates=dataset["validation_examples"] > 0)
+
+
+def estimate_from(probe: Probe, config: RunConfig, total_steps: int, *, evaluates: bool) -> Estimate:
     """The arithmetic: steps, evaluations and checkpoints, each times what the probe measured."""
-    logging = checked.config.logging
-    saves = saves_of(checked.total_steps, logging.save_steps)
+    logging = config.logging
+    saves = saves_of(total_steps, logging.save_steps)
     limit = logging.save_total_limit
     kept, at_most = (saves, saves) if limit is None else (min(saves, limit), min(saves, limit + 2))
-    evaluations = saves_of(checked.total_steps, logging.eval_steps) if checked.validation.ids else 0
+    evaluations = saves_of(total_steps, logging.eval_steps) if evaluates else 0
     seconds = (
         probe.startup_seconds
-        + checked.total_steps * probe.seconds_per_step
+        + total_steps * probe.seconds_per_step
         + evaluations * probe.seconds_per_evaluation
         + saves * probe.seconds_per_checkpoint
     )
@@ -120,7 +134,7 @@ def saves_of(total_steps: int, every: int) -> int:
 
 def start_probe(store: RunStore, checked: Checked) -> None:
     """Start measuring in the background, unless that was done, or is being done, for these settings."""
-    result = _result_file(store, checked)
+    result = _result_file(store, checked.config, checked.text.fingerprints)
     if result.exists() or is_probing(store, checked) or probe_failure(store, checked):
         return
     result.parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +147,7 @@ def start_probe(store: RunStore, checked: Checked) -> None:
 
 def is_probing(store: RunStore, checked: Checked) -> bool:
     """Whether a probe of these settings is at work."""
-    result = _result_file(store, checked)
+    result = _result_file(store, checked.config, checked.text.fingerprints)
     pending = _pending(result)
     if result.exists() or pending is None or pending.process is None:
         return False
@@ -143,7 +157,7 @@ def is_probing(store: RunStore, checked: Checked) -> bool:
 
 def probe_failure(store: RunStore, checked: Checked) -> str | None:
     """The last line that a failed probe wrote; None if no probe of these settings has failed."""
-    result = _result_file(store, checked)
+    result = _result_file(store, checked.config, checked.text.fingerprints)
     if result.exists() or _pending(result) is None or is_probing(store, checked):
         return None
     try:
@@ -160,7 +174,14 @@ def _pending(result: Path) -> _Pending | None:
         return None
 
 
-def _result_file(store: RunStore, checked: Checked) -> Path:
-    settings: dict[str, Any] = {k: v for k, v in flatten(checked.config).items() if k not in _COUNTED_ELSEWHERE}
-    key = json.dumps([settings, checked.text.fingerprints], sort_keys=True)
+def _probe(result: Path) -> Probe | None:
+    try:
+        return Probe.model_validate(read_json(result))
+    except (FileNotFoundError, ValueError, ValidationError):
+        return None
+
+
+def _result_file(store: RunStore, config: RunConfig, fingerprints: Mapping[str, str]) -> Path:
+    settings: dict[str, Any] = {k: v for k, v in flatten(config).items() if k not in _COUNTED_ELSEWHERE}
+    key = json.dumps([settings, fingerprints], sort_keys=True)
     return store.root / ".probes" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
@@ -21,8 +22,8 @@ from bcecore.store.requests import clear_stop, read_stop
 from bcecore.store.runs import RunStore
 
 REPOSITORY = Path(__file__).parent.parent.parent
-# A process that was started but has not said so within this time never will: the machine went down in between.
-_START_LIMIT = timedelta(minutes=1)
+# A run whose process nobody has written down within this time has none: who was to start it was killed in between.
+_START_LIMIT = timedelta(seconds=20)
 
 # glibc gives the memory of every large gradient back to the kernel and asks for it again at the next step, thousands of
 # page faults a step; kept, and in huge pages, it makes training faster with weights identical in every bit. Systems
@@ -163,4 +164,8 @@ def reconciled(store: RunStore, record: RunRecord) -> RunRecord:
 
 def current_records(store: RunStore) -> list[RunRecord]:
     """All records, newest first, with runs whose process is gone marked as crashed."""
-    return [reconciled(store, record) for record in store.records()]
+    found = []
+    for record in store.records():
+        with suppress(RunError):  # deleted a moment ago
+            found.append(reconciled(store, record))
+    return found

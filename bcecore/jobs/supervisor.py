@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -180,7 +181,8 @@ class Supervisor:
 
     def _start_waiting(self) -> None:
         ready = [record for record in self._waiting if record.status == "queued"]
-        if not ready:
+        # While everything is being loaded, runs wait in the queue: to load it once more would take as long.
+        if not ready or (self._warm is not None and self._warm.is_loading()):
             return
         preferences = load_preferences(self._store)
         found = devices.found(self._store)
@@ -258,7 +260,8 @@ def main(store: RunStore, *, detached: bool, idle_seconds: float | None) -> int:
         idle_seconds = float(os.environ.get(IDLE_VARIABLE) or IDLE_SECONDS) if detached else float("inf")
 
     def say(line: str) -> None:
-        print(f"{datetime.now():%d %b %H:%M:%S}  {line}", flush=True)  # noqa: T201 - a log for people
+        with suppress(OSError):  # a full disk must not end the supervisor
+            print(f"{datetime.now():%d %b %H:%M:%S}  {line}", flush=True)  # noqa: T201 - a log for people
 
     def stop(*_: object) -> None:
         raise SystemExit(0)

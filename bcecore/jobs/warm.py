@@ -11,6 +11,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +28,7 @@ class WarmParent:
         self._log = log
         self._process: subprocess.Popen[str] | None = None
         self._answers: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._began = 0.0
         self._ready = False
         self._is_broken = False
 
@@ -40,7 +42,7 @@ class WarmParent:
         if self._is_broken or (self._process is not None and self._process.poll() is None):
             return
         self._answers = queue.Queue()
-        self._ready = False
+        self._began, self._ready = time.monotonic(), False
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "bcecore.training.warm"],
@@ -53,6 +55,17 @@ class WarmParent:
                 text=True,
             )
         threading.Thread(target=_listen, args=(self._process.stdout, self._answers), daemon=True).start()
+
+    def is_loading(self) -> bool:
+        """Whether it will soon be able to start runs; one that takes too long is given up."""
+        if self._process is None or self._ready or self._is_broken:
+            return False
+        try:
+            self._ready = self._answers.get_nowait() is not None
+            self._is_broken = not self._ready
+        except queue.Empty:
+            self._is_broken = time.monotonic() - self._began > _READY_SECONDS
+        return not (self._ready or self._is_broken)
 
     def stop(self) -> None:
         """Let the parent go; the runs it started go on."""
@@ -76,24 +89,15 @@ class WarmParent:
         return int(answer["pid"])
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any] | None:
-        if self._process is None or self._process.stdin is None:
+        if self._process is None or self._process.stdin is None or not self._ready:
             return None
-        if not self._ready:
-            # It has been loading for a while already: waiting is quicker than to begin another load.
-            self._ready = self._answer(_READY_SECONDS) is not None
-            self._is_broken = not self._ready
-            if self._is_broken:
-                return None
         try:
             self._process.stdin.write(json.dumps(request | {"log": f"{request['run_directory']}/train.log"}) + "\n")
             self._process.stdin.flush()
         except OSError:
             return None
-        return self._answer(_ANSWER_SECONDS)
-
-    def _answer(self, seconds: float) -> dict[str, Any] | None:
         try:
-            return self._answers.get(timeout=seconds)
+            return self._answers.get(timeout=_ANSWER_SECONDS)
         except queue.Empty:
             return None
 

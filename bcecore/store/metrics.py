@@ -36,6 +36,8 @@ class MetricsWriter:
         self._path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
         size = os.fstat(self._file).st_size
+        self.is_empty = size == 0
+        """Whether there was nothing in the file when it was opened."""
         if size:
             os.lseek(self._file, size - 1, os.SEEK_SET)
             if os.read(self._file, 1) != b"\n":

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from bcecore.errors import StopRequested
+from bcecore.errors import RunError, StopRequested
 from bcecore.store.checkpoints import mark_complete, rotate
 from bcecore.store.metrics import MetricsWriter
 from bcecore.store.record import Progress, now
+from bcecore.store.requests import read_stop
 from bcecore.store.runs import STOP_REQUEST, RunStore
 
 # As often as a page looks; each write costs as much as a tenth of a small model's step.
@@ -54,14 +57,21 @@ class RunProgress(TrainerCallback):
     def on_train_begin(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
         self._first_step = state.global_step
         self._started = now()
-        self._store.transition(self._run_id, "running", started=self._started, progress=self._progress(state))
+        changes: dict[str, Any] = {"started": self._started, "progress": self.of(state)}
+        try:
+            self._store.transition(self._run_id, "running", **changes)
+        except RunError:
+            # Somebody asked for the end a moment ago; the run follows after its first step.
+            if self._store.record(self._run_id).status != "stopping":
+                raise
+            self._store.update(self._run_id, **changes)
 
     def on_step_end(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
         moment = time.monotonic()
         if moment - self._written >= _PROGRESS_SECONDS:
             self._written = moment
             self._paces = [*self._paces[-9:], (moment, state.global_step)]
-            self._store.update(self._run_id, durable=False, progress=self._progress(state))
+            self._store.update(self._run_id, durable=False, progress=self.of(state))
 
     def on_log(
         self, args: Any, state: TrainerState, control: Any, logs: dict[str, Any] | None = None, **_: Any
@@ -74,9 +84,10 @@ class RunProgress(TrainerCallback):
             say(f"step {state.global_step:,} of {state.max_steps:,}: CE {logs['ce']:.4f}, objective {logs['loss']:.4f}")
 
     def on_train_end(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
-        self._store.update(self._run_id, progress=self._progress(state))
+        self._store.update(self._run_id, progress=self.of(state))
 
-    def _progress(self, state: TrainerState) -> Progress:
+    def of(self, state: TrainerState) -> Progress:
+        """How far the run is, for its record."""
         return Progress(
             step=state.global_step,
             total_steps=state.max_steps,
@@ -95,28 +106,59 @@ class RunProgress(TrainerCallback):
 
 
 class StopOnRequest(TrainerCallback):
-    """Ends training after the present step, with a checkpoint, when somebody asks for it.
+    """Ends training when somebody asks for it: after the present step, with a checkpoint or, if so asked, without.
 
-    They ask by creating `stop.request` in the run directory, or with a termination signal (`request`).
+    They ask by writing `stop.request` into the run directory, or with a termination signal (`on_signal`). The signal
+    together with a request to stop now does not even wait for the end of the step. Whoever asks after the last step
+    was taken gets a finished run. Has to come after all that may ask for a checkpoint, but before LogBeforeSaving.
     """
 
     def __init__(self, run_directory: Path) -> None:
-        self._file = run_directory / STOP_REQUEST
-        self.requested = False
+        self._run_directory = run_directory
+        # As a string: joining a path would cost more than looking.
+        self._file = str(run_directory / STOP_REQUEST)
+        self._signalled = False
+        self._may_cut = False
+        self.has_cut = False
+        """Whether a signal raised StopRequested in the middle of something, which may have made other errors of it."""
 
-    def request(self) -> None:
-        """Ask this process to stop."""
-        self.requested = True
+    @contextmanager
+    def cutting(self) -> Iterator[None]:
+        """Within, a signal may raise StopRequested anywhere; outside, it never interrupts anything."""
+        self._may_cut = True
+        try:
+            yield
+        finally:
+            self._may_cut = False
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self.requested or self._file.exists():
-            self.requested = True
+    def on_signal(self, *_: object) -> None:
+        """Handle a termination signal. Harmless if repeated."""
+        self._signalled = True
+        if self._may_cut and self._kind() == "now":
+            self._may_cut = False
+            self.has_cut = True
+            raise StopRequested
+
+    def _kind(self) -> str | None:
+        request = read_stop(self._run_directory)
+        if request is None:
+            return "save" if self._signalled else None
+        return request.kind
+
+    def _is_asked(self) -> bool:
+        return self._signalled or os.access(self._file, os.F_OK)
+
+    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        if self._is_asked() and state.global_step < state.max_steps:
             raise StopRequested
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if (self.requested or self._file.exists()) and state.global_step < state.max_steps:
-            self.requested = True
-            control.should_save = True
+        if state.global_step >= state.max_steps:
+            self._may_cut = False
+        elif self._is_asked():
+            saves = self._kind() != "now"
+            control.should_save = saves
+            control.should_evaluate = control.should_evaluate and saves
             control.should_training_stop = True
 
 
@@ -128,6 +170,14 @@ class LastStep(TrainerCallback):
             control.should_log = True
             control.should_save = True
             control.should_evaluate = args.eval_strategy != "no"
+
+
+class LogBeforeSaving(TrainerCallback):
+    """Logs at every step that is saved: what was gathered since the last record would be missing after a resume."""
+
+    def on_step_end(self, args: Any, state: Any, control: TrainerControl, **_: Any) -> None:
+        if control.should_save:
+            control.should_log = True
 
 
 class WholeCheckpoints(TrainerCallback):

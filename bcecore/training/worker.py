@@ -15,21 +15,39 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import filelock
 import torch
 from transformers.utils import logging as transformers_logging
 
 from bcecore.config import RunConfig
 from bcecore.errors import BceError, DiskFullError, NonFiniteError, RunError, StopRequested
-from bcecore.files import DISK_FULL_ERRNOS, disk_full_explained, write_bytes_atomically
+from bcecore.files import DISK_FULL_ERRNOS, delete_leftovers, disk_full_explained, write_bytes_atomically
 from bcecore.store import checkpoints
 from bcecore.store.identity import own_identity
 from bcecore.store.metrics import RESUME, MetricsWriter
 from bcecore.store.record import Failure, Status, now
-from bcecore.store.runs import STOP_REQUEST, RunStore
-from bcecore.training.callbacks import LastStep, LiveLog, RunProgress, StopOnRequest, WholeCheckpoints, say
+from bcecore.store.requests import EVALUATE_REQUEST, SAMPLE_REQUEST, SAVE_REQUEST, clear_stop, take
+from bcecore.store.runs import RunStore
+from bcecore.store.samples import resume_samples
+from bcecore.training.callbacks import (
+    LastStep,
+    LiveLog,
+    LogBeforeSaving,
+    RunProgress,
+    StopOnRequest,
+    WholeCheckpoints,
+    say,
+)
 from bcecore.training.engine import TokenizedText, build_trainer, tokenized_text
 from bcecore.training.models import count_weights, probe_future_leak
+from bcecore.training.requests import FollowRequests
+from bcecore.training.room import check_room
 from bcecore.training.trainer import BCETrainer
+
+WORKER_LOCK = "worker.lock"
+"""Name of the file in a run directory that the run's process keeps locked while it lives."""
+OCCUPIED = 3
+"""Exit status of a process that found another one at work on its run."""
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "safetensors", "numpy")
 # Given back to a full disk, so that there is room to write down that it is full.
@@ -38,21 +56,35 @@ _BALLAST_BYTES = 256 * 1024
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Carry out one run. Returns 0 if it finished or was stopped, 1 if it failed."""
+    """Carry out one run.
+
+    Returns 0 if it finished or was stopped, 1 if it failed, and 3, with nothing changed, if another process is at it.
+    """
     parser = argparse.ArgumentParser(prog="python -m bcecore.training.worker", description=__doc__)
     parser.add_argument("run_directory", type=Path)
     parser.add_argument("--resume", metavar="STEP", help="go on from this checkpoint, or from the 'last' whole one")
     arguments = parser.parse_args(argv)
     transformers_logging.disable_progress_bar()
     run_directory: Path = arguments.run_directory.resolve()
-    store = RunStore(run_directory.parent)
-    run_id = run_directory.name
-    store.update(run_id, process=own_identity(), versions=_versions())
+    try:
+        with filelock.FileLock(run_directory / WORKER_LOCK, blocking=False):
+            return _carry_out(run_directory, arguments.resume)
+    except filelock.Timeout:
+        say("Another process is at work on this run already, so this one ends.")
+        return OCCUPIED
+
+
+def _carry_out(run_directory: Path, resume: str | None) -> int:
     stop = StopOnRequest(run_directory)
     for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: stop.request())
-    return _Session(store, run_id, run_directory, stop).run(arguments.resume)
+            signal.signal(getattr(signal, name), stop.on_signal)
+    store = RunStore(run_directory.parent)
+    store.update(run_directory.name, process=own_identity(), versions=_versions())
+    delete_leftovers(run_directory)
+    for name in (SAVE_REQUEST, EVALUATE_REQUEST, SAMPLE_REQUEST):
+        take(run_directory, name)  # what an earlier session did not live to follow
+    return _Session(store, run_directory.name, run_directory, stop).run(resume)
 
 
 def _versions() -> dict[str, str]:
@@ -70,26 +102,32 @@ class _Session:
         self._run_id = run_id
         self._directory = directory
         self._stop = stop
+        self._progress = RunProgress(store, run_id)
         self._trainer: BCETrainer | None = None
 
     def run(self, resume: str | None) -> int:
-        try:
-            self._train(resume)
-        except StopRequested:
+        error = self._attempt(resume)
+        if error is None:
+            return 0
+        if isinstance(error, StopRequested) or self._stop.has_cut:
+            # With the error go the locks that may have been held where a signal cut in.
+            del error
             self._end("stopped")
-        except BceError as error:
-            return self._fail(str(error), error)
-        except torch.OutOfMemoryError as error:
-            return self._fail("The graphics card's memory is full. Use a smaller batch, block size or model.", error)
-        except MemoryError as error:
-            return self._fail("The machine's memory is full. Use a smaller batch, block size or model.", error)
-        except Exception as error:  # noqa: BLE001 - the last place that can say why a run ended
-            if _is_disk_full(error):
-                return self._fail(_disk_full_message(self._directory), error)
-            return self._fail(f"An unexpected error ended the run: {type(error).__name__}: {error}", error)
-        return 0
+            return 0
+        return self._fail(_explained(error, self._directory), error)
 
-    def _train(self, resume: str | None) -> None:
+    def _attempt(self, resume: str | None) -> Exception | None:
+        """Train and finish the run; the error that prevented it, if any."""
+        try:
+            with self._stop.cutting():
+                trainer, totals = self._train(resume)
+            self._finish(trainer, totals)
+        except Exception as error:  # noqa: BLE001 - the last place that can say why a run ended
+            return error
+        return None
+
+    def _train(self, resume: str | None) -> tuple[BCETrainer, dict[str, Any]]:
+        """Train to the last step or a stop; the Trainer and its totals."""
         with disk_full_explained(self._directory / _BALLAST):
             (self._directory / _BALLAST).write_bytes(b"\0" * _BALLAST_BYTES)
         config = self._store.config(self._run_id)
@@ -97,37 +135,59 @@ class _Session:
         say("Loading the text and the model.")
         text = tokenized_text(self._directory / "data", config.data.block_size)
         with MetricsWriter(self._directory / "metrics.jsonl") as writer:
-            if checkpoint is not None:
-                checkpoints.supersede(self._directory, checkpoint.step)
-                writer.write({"event": RESUME, "from": checkpoint.step})
-            trainer = self._trainer = self._build(config, text, writer)
+            first = 0 if checkpoint is None else checkpoint.step
+            self._forget_beyond(first, writer)
+            requests = FollowRequests(self._directory, text)
+            trainer = self._trainer = self._build(config, text, writer, requests)
+            requests.trainer = trainer
             self._look_at_model(trainer)
-            say(f"Training {self._run_id}.")
+            check_room(config, trainer.model, config.total_steps(len(text.train)), self._directory)
+            say(
+                f"Training {self._run_id}."
+                if checkpoint is None
+                else f"Going on with {self._run_id} at step {first:,}."
+            )
             output = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint.directory))
-        facts = {key: value for key, value in output.metrics.items() if key != "epoch"}
-        self._finish(trainer, facts)
+        if output.global_step == first:
+            return trainer, {}  # resumed after its last step: means over no steps say nothing
+        return trainer, {key: value for key, value in output.metrics.items() if key != "epoch"}
 
-    def _build(self, config: RunConfig, text: TokenizedText, writer: MetricsWriter) -> BCETrainer:
+    def _build(
+        self, config: RunConfig, text: TokenizedText, writer: MetricsWriter, requests: FollowRequests
+    ) -> BCETrainer:
         callbacks = [
             LiveLog(writer),
             LastStep(),
+            requests,
             self._stop,
+            LogBeforeSaving(),
             WholeCheckpoints(self._directory, config.logging.save_total_limit),
-            RunProgress(self._store, self._run_id),
+            self._progress,
         ]
         return build_trainer(config, text, checkpoints.checkpoints_directory(self._directory), callbacks)
 
     def _checkpoint(self, resume: str | None) -> checkpoints.Checkpoint | None:
+        """The checkpoint to go on from; None to start at the beginning, also when the 'last' is asked for in vain."""
         if resume is None:
             return None
-        whole = [checkpoint for checkpoint in checkpoints.checkpoints(self._directory) if checkpoint.complete]
-        found = (
-            whole[-1:] if resume == "last" else [checkpoint for checkpoint in whole if str(checkpoint.step) == resume]
-        )
-        if not found:
-            steps = ", ".join(str(checkpoint.step) for checkpoint in whole) or "none"
-            raise RunError(f"There is no whole checkpoint at step {resume} to go on from. Whole ones: {steps}.")
-        return found[0]
+        if resume == "last":
+            last = checkpoints.last_complete(self._directory)
+            if last is None:
+                say("There is no whole checkpoint to go on from, so the run starts at its beginning.")
+            return last
+        whole = [found for found in checkpoints.checkpoints(self._directory) if checkpoints.verified(found)]
+        for checkpoint in whole:
+            if str(checkpoint.step) == resume:
+                return checkpoint
+        steps = ", ".join(str(checkpoint.step) for checkpoint in whole) or "none"
+        raise RunError(f"There is no whole checkpoint at step {resume} to go on from. Whole ones: {steps}.")
+
+    def _forget_beyond(self, step: int, writer: MetricsWriter) -> None:
+        """Set aside what earlier sessions of the run did beyond `step`, which is done again."""
+        checkpoints.supersede(self._directory, step)
+        resume_samples(self._directory, step)
+        if not writer.is_empty:
+            writer.write({"event": RESUME, "from": step})
 
     def _look_at_model(self, trainer: BCETrainer) -> None:
         """Record what the model is, and whether it can see the future, before it takes its first step."""
@@ -153,10 +213,7 @@ class _Session:
         (self._directory / "model" / "training_args.bin").unlink(missing_ok=True)
         self._write_state(trainer)
         facts = self._store.record(self._run_id).facts | totals
-        (self._directory / STOP_REQUEST).unlink(missing_ok=True)
-        self._store.transition(self._run_id, "finished", ended=now(), facts=facts, process=None)
-        self._drop_ballast()
-        say("Finished.")
+        self._end("finished", facts=facts)
 
     def _write_state(self, trainer: BCETrainer) -> None:
         """The whole log in Hugging Face's own format, in the run directory."""
@@ -168,7 +225,9 @@ class _Session:
 
     def _end(self, status: Status, **changes: Any) -> None:
         self._drop_ballast()
-        (self._directory / STOP_REQUEST).unlink(missing_ok=True)
+        clear_stop(self._directory)
+        if self._trainer is not None and self._trainer.state.max_steps:
+            changes["progress"] = self._progress.of(self._trainer.state)
         self._store.transition(self._run_id, status, ended=now(), process=None, **changes)
         say(f"{status.capitalize()}.")
 
@@ -192,12 +251,29 @@ class _Session:
             (self._directory / _BALLAST).unlink(missing_ok=True)
 
 
+def _explained(error: Exception, directory: Path) -> str:
+    """What a person reads about an error that ended a run."""
+    if isinstance(error, BceError):
+        return str(error)
+    if isinstance(error, torch.OutOfMemoryError):
+        return "The graphics card's memory is full. Use a smaller batch, block size or model."
+    if isinstance(error, MemoryError):
+        return "The machine's memory is full. Use a smaller batch, block size or model."
+    if _is_disk_full(error):
+        return _disk_full_message(directory)
+    return f"An unexpected error ended the run: {type(error).__name__}: {error}"
+
+
+# How libraries put it whose files are not written by Python; torch's writer has several ways to notice.
+_DISK_FULL_WORDS = ("No space left on device", "PytorchStreamWriter failed", "inline_container", "iostream error")
+
+
 def _is_disk_full(error: BaseException | None) -> bool:
     """Whether a full disk is behind `error`; the libraries that write checkpoints wrap the system's own error."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS:
             return True
-        if "No space left on device" in str(error) or "PytorchStreamWriter failed" in str(error):
+        if any(words in str(error) for words in _DISK_FULL_WORDS):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from bcecore.jobs import devices, queue
+from bcecore.config import RunConfig
+from bcecore.jobs import devices, estimate, queue
 from bcecore.jobs.forecast import forecast
 from bcecore.report.pace import seconds_expected
 from bcecore.report.progress import expected_words, place_words, seconds_left
@@ -32,7 +33,7 @@ def outlook(store: RunStore, records: Sequence[RunRecord]) -> dict[str, str]:
     seconds = {record.id: seconds_left(record) for record in active}
     for record in waiting:
         config = configs.get(record.id)
-        seconds[record.id] = None if config is None else seconds_expected(record, config, records, configs)
+        seconds[record.id] = None if config is None else _seconds(store, record, config, records, configs)
     slots = {kind: preferences.slots_for(kind) for kind in kinds.values()}
     expected = forecast(active, waiting, kinds=kinds, slots=slots, seconds=seconds)
     words = {}
@@ -41,3 +42,18 @@ def outlook(store: RunStore, records: Sequence[RunRecord]) -> dict[str, str]:
         if record.id in expected:
             words[record.id] += f" · {expected_words(expected[record.id].start, expected[record.id].finish)}"
     return words
+
+
+def _seconds(
+    store: RunStore,
+    record: RunRecord,
+    config: RunConfig,
+    records: Sequence[RunRecord],
+    configs: Mapping[str, RunConfig],
+) -> float | None:
+    """How long a waiting run will take: from a trial of its settings, else from the pace of an earlier run like it."""
+    if record.started is None:
+        tried = estimate.estimate_of_run(store, record, config)
+        if tried is not None:
+            return tried.seconds
+    return seconds_expected(record, config, records, configs)

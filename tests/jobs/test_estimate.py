@@ -20,12 +20,13 @@ from bcecore.jobs.estimate import (
     Probe,
     estimate,
     estimate_from,
+    estimate_of_run,
     is_probing,
     probe_failure,
     saves_of,
     start_probe,
 )
-from bcecore.jobs.submit import Checked, check
+from bcecore.jobs.submit import Checked, check, submit
 from bcecore.settings import describe, with_values
 from bcecore.store.identity import identity_of, own_identity
 from bcecore.store.runs import RunStore
@@ -49,6 +50,10 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Checked:
     return check(with_values(RunConfig(), {"data.train_file": str(path), "bce.enabled": False}))
 
 
+def arithmetic(checked: Checked) -> Estimate:
+    return estimate_from(PROBE, checked.config, checked.total_steps, evaluates=bool(checked.validation.ids))
+
+
 def changed(checked: Checked, total_steps: int, **logging: Any) -> Checked:
     config = with_values(checked.config, {f"logging.{key}": value for key, value in logging.items()})
     return replace(checked, config=config, total_steps=total_steps)
@@ -68,12 +73,12 @@ def changed(checked: Checked, total_steps: int, **logging: Any) -> Checked:
     ],
 )
 def test_the_arithmetic(checked: Checked, steps: int, logging: dict[str, Any], expected: Estimate) -> None:
-    assert estimate_from(PROBE, changed(checked, steps, **logging)) == expected
+    assert arithmetic(changed(checked, steps, **logging)) == expected
 
 
 def test_without_checking_text_no_time_goes_into_checks(checked: Checked) -> None:
     blind = replace(changed(checked, 100, save_steps=100), validation=Encoded([], 0, 0))
-    assert estimate_from(PROBE, blind).seconds == 4 + 25 + 8
+    assert arithmetic(blind).seconds == 4 + 25 + 8
 
 
 @given(st.integers(1, 2000), st.integers(1, 2500))
@@ -83,21 +88,31 @@ def test_what_is_done_now_and_then_is_done_at_the_end_too(steps: int, every: int
 
 @given(st.integers(1, 10_000), st.integers(1, 10_000))
 def test_a_longer_run_never_takes_less(checked: Checked, one: int, other: int) -> None:
-    short, long = (estimate_from(PROBE, changed(checked, steps)) for steps in sorted((one, other)))
+    short, long = (arithmetic(changed(checked, steps)) for steps in sorted((one, other)))
     assert short.seconds <= long.seconds
     assert short.disk_bytes <= long.disk_bytes
 
 
 def test_there_is_an_estimate_once_there_is_a_probe(store: RunStore, checked: Checked) -> None:
     assert estimate(store, checked) is None
-    path = estimating._result_file(store, checked)
+    path = estimating._result_file(store, checked.config, checked.text.fingerprints)
     path.parent.mkdir(parents=True)
     for damaged in ("", "{", "{}", "[]"):
         path.write_text(damaged)
         assert estimate(store, checked) is None
     path.write_text(PROBE.model_dump_json())
-    assert estimate(store, checked) == estimate_from(PROBE, checked)
+    assert estimate(store, checked) == arithmetic(checked)
     assert store.ids() == []
+
+
+def test_a_frozen_run_has_the_estimate_of_its_settings(store: RunStore, checked: Checked) -> None:
+    run_id = submit(store, checked.config, name="a")
+    record, config = store.record(run_id), store.config(run_id)
+    assert estimate_of_run(store, record, config) is None
+    path = estimating._result_file(store, checked.config, checked.text.fingerprints)
+    path.parent.mkdir(parents=True)
+    path.write_text(PROBE.model_dump_json())
+    assert estimate_of_run(store, record, config) == arithmetic(checked)
 
 
 # Changed values of settings; the pace and the sizes stay the same where the probe need not be repeated.
@@ -133,12 +148,13 @@ OTHER = {
 
 
 def test_only_what_decides_pace_and_size_asks_for_another_probe(store: RunStore, checked: Checked) -> None:
-    before = estimating._result_file(store, checked)
+    fingerprints = checked.text.fingerprints
+    before = estimating._result_file(store, checked.config, fingerprints)
     for key, value in (SAME | OTHER).items():
-        after = estimating._result_file(store, replace(checked, config=with_values(checked.config, {key: value})))
+        after = estimating._result_file(store, with_values(checked.config, {key: value}), fingerprints)
         assert (after == before) == (key in SAME), key
     other_text = replace(checked, text=replace(checked.text, train=checked.text.train[1:]))
-    assert estimating._result_file(store, other_text) != before
+    assert estimating._result_file(store, checked.config, other_text.text.fingerprints) != before
 
 
 def test_the_settings_that_are_counted_elsewhere_exist() -> None:
@@ -172,7 +188,7 @@ def test_a_probe_is_started_once_and_its_failure_is_told(
     assert probe_failure(store, checked) is None
     start_probe(store, checked)
     start_probe(store, checked)
-    result = estimating._result_file(store, checked)
+    result = estimating._result_file(store, checked.config, checked.text.fingerprints)
     module, name, directory, target = started.calls.pop()
     assert (module, name, target) == ("-m", "bcecore.training.probe", str(result))
     assert started.calls == []
@@ -199,7 +215,7 @@ def test_a_probe_is_started_once_and_its_failure_is_told(
 
 
 def test_a_pid_that_somebody_else_got_is_no_probe(store: RunStore, checked: Checked) -> None:
-    result = estimating._result_file(store, checked)
+    result = estimating._result_file(store, checked.config, checked.text.fingerprints)
     result.parent.mkdir(parents=True)
     own = own_identity()
     for process, probing in ((own, True), (own.model_copy(update={"started": own.started - 9}), False), (None, False)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from bcecore.store.checkpoints import (
     mark_complete,
     rotate,
     supersede,
+    verified,
 )
 
 
@@ -27,6 +29,7 @@ def make(run: Path, *steps: int, complete: bool = True) -> None:
         directory = checkpoints_directory(run) / f"checkpoint-{step}"
         (directory / "inner").mkdir(parents=True)
         (directory / "model.safetensors").write_bytes(b"weights")
+        (directory / "trainer_state.json").write_text('{"global_step": NaN}')  # as the Trainer may write it
         if complete:
             mark_complete(directory)
 
@@ -90,6 +93,45 @@ def test_the_newest_whole_one_is_never_deleted(
     last = last_complete(run)
     assert (last.step if last else None) == max(whole, default=None)
     assert begun <= {found.step for found in checkpoints(run)}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complete"),
+    [
+        ("model.safetensors", b"weig", False),
+        ("model.safetensors", None, False),
+        ("complete", b'{"model.safetensors": 7, "trainer', False),
+        ("complete", b"[]", False),
+        ("complete", b"", True),  # from before it listed the files
+        ("trainer_state.json", b'{"global_step":     ', True),  # as long as it was
+        ("later.txt", b"not listed", True),
+    ],
+)
+def test_a_damaged_one_is_not_gone_on_from(tmp_path: Path, name: str, content: bytes | None, complete: bool) -> None:
+    make(tmp_path, 1, 2)
+    damaged = checkpoints(tmp_path)[1].directory / name
+    if content is None:
+        damaged.unlink()
+    else:
+        damaged.write_bytes(content)
+    found = checkpoints(tmp_path)[1]
+    assert found.complete == complete
+    assert verified(found) == (complete and name != "trainer_state.json")
+    last = last_complete(tmp_path)
+    assert last is not None and last.step == (2 if verified(found) else 1)
+    rotate(tmp_path, 1, None)
+    assert last_complete(tmp_path) == last
+    delete_incomplete(tmp_path)
+    assert last_complete(tmp_path) == last and found.directory.exists()
+
+
+def test_the_marker_lists_what_is_there(tmp_path: Path) -> None:
+    make(tmp_path, 1)
+    marker = checkpoints(tmp_path)[0].directory / "complete"
+    sizes = json.loads(marker.read_text())
+    assert sizes == {"model.safetensors": 7, "trainer_state.json": 20}
+    mark_complete(marker.parent)
+    assert json.loads(marker.read_text()) == sizes
 
 
 def test_a_deletion_that_is_cut_short_leaves_nothing_that_looks_whole(

@@ -7,85 +7,35 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import filelock
 import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from bcecore.jobs import local
-from bcecore.jobs.submit import submit
-from bcecore.recipes import load_recipe
-from bcecore.settings import with_values
 from bcecore.store.checkpoints import checkpoint_steps
-from bcecore.store.history import History
 from bcecore.store.identity import is_alive
-from bcecore.store.record import RunRecord
+from bcecore.store.requests import EVALUATE_REQUEST, SAMPLE_REQUEST, SAVE_REQUEST, ask
 from bcecore.store.runs import RunStore
-
-SMALL: dict[str, Any] = {
-    "model.hidden_size": 32,
-    "model.intermediate_size": 64,
-    "model.vocab_size": 300,
-    "data.block_size": 32,
-    "training.batch_size": 4,
-    "training.max_steps": 30,
-    "training.warmup_steps": 2,
-    "training.device": "cpu",
-    "bce.warmup_steps": 5,
-    "logging.save_steps": 10,
-    "logging.eval_steps": 10,
-}
+from tests.training.processes import lines, over, run_patched, run_worker, submit_small, wait_for
 
 
 @pytest.fixture
 def submitted(store: RunStore) -> Callable[..., str]:
-    def make(**changes: Any) -> str:
-        values = SMALL | {key.replace("__", "."): value for key, value in changes.items()}
-        return submit(store, with_values(load_recipe("quick-look").config, values), name="worker test")
-
-    return make
-
-
-def run_worker(store: RunStore, run_id: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Carry out a run in a process of its own and wait for it."""
-    if store.record(run_id).status == "queued":
-        store.transition(run_id, "starting")
-    return subprocess.run(
-        [sys.executable, "-m", "bcecore.training.worker", str(store.directory(run_id)), *arguments],
-        env=local.training_environment(),
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
-    """Wait until `condition` holds, or fail."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
-
-
-def over(store: RunStore, run_id: str) -> RunRecord:
-    wait_for(lambda: local.reconciled(store, store.record(run_id)).is_over)
-    return store.record(run_id)
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return lambda **changes: submit_small(store, **changes)
 
 
 def test_a_finished_run_leaves_everything_the_design_lists(store: RunStore, submitted: Callable[..., str]) -> None:
     run_id = submitted()
+    directory = store.directory(run_id)
+    for request in (SAVE_REQUEST, EVALUATE_REQUEST, SAMPLE_REQUEST):
+        ask(directory, request)  # left over from an earlier session
     local.start(store, run_id)
     record = over(store, run_id)
-    directory = store.directory(run_id)
     assert record.status == "finished", (directory / "train.log").read_text()
     assert record.process is None and record.failure is None
     assert record.started is not None and record.ended is not None
@@ -109,32 +59,8 @@ def test_a_finished_run_leaves_everything_the_design_lists(store: RunStore, subm
     assert model.config.is_decoder
     assert model(**tokenizer("Translate to Turkish", return_tensors="pt")).logits.isfinite().all()
     assert not list(directory.rglob("*.tmp")) and not (directory / ".ballast").exists()
+    assert not list(directory.glob("*.request")) and not (directory / "samples.jsonl").exists()
     assert not (directory / "model" / "training_args.bin").exists()
-
-
-def test_resuming_from_a_checkpoint_ends_with_the_same_weights_and_values(
-    store: RunStore, submitted: Callable[..., str]
-) -> None:
-    whole, cut = submitted(logging__save_steps=12), submitted(logging__save_steps=12)
-    assert run_worker(store, whole).returncode == 0
-    assert run_worker(store, cut).returncode == 0
-    store.update(cut, notes="resumed")
-    # What a crash after step 12 leaves: the record of a run that was at work, and its log up to some later step.
-    path = store.directory(cut) / "run.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "starting"}))
-    assert run_worker(store, cut, "--resume", "12").returncode == 0
-    for name in ("model.safetensors",):
-        first, second = (load_file(store.directory(run) / "model" / name) for run in (whole, cut))
-        assert all(torch.equal(first[key], second[key]) for key in first)
-    kept = {p.name for p in (store.directory(cut) / "checkpoints" / "superseded").iterdir()}
-    assert kept == {"checkpoint-24", "checkpoint-30"}
-    frames = []
-    for run in (whole, cut):
-        history = History(store.directory(run))
-        history.refresh()
-        timing = [c for c in history.frame.columns if c == "time" or c.endswith(("per_second", "runtime"))]
-        frames.append(history.frame.drop(columns=timing))
-    assert frames[0].equals(frames[1])
 
 
 def test_a_loss_that_is_not_a_number_fails_the_run_and_keeps_the_last_good_checkpoint(
@@ -160,11 +86,13 @@ def test_a_loss_that_is_not_a_number_fails_the_run_and_keeps_the_last_good_check
     assert all(tensor.isfinite().all() for tensor in weights.values())
 
 
-def test_a_full_disk_fails_the_run_in_words(tiny_disk: Callable[[int], Path], submitted: Callable[..., str]) -> None:
+def test_a_full_disk_fails_the_run_in_words(tiny_disk: Callable[[int], Path]) -> None:
     store = RunStore(tiny_disk(2500))
-    values = SMALL | {"training.max_steps": 200, "logging.save_total_limit": None, "model.vocab_size": 1000}
-    run_id = submit(store, with_values(load_recipe("quick-look").config, values), name="full disk")
-    finished = run_worker(store, run_id)
+    run_id = submit_small(
+        store, training__max_steps=200, logging__save_total_limit=None, model__vocab_size=1000
+    )  # fmt: skip
+    # Somebody else fills the disk after the run began: it had room when it looked.
+    finished = run_patched(store, run_id, "worker.check_room = lambda *_: None")
     record = store.record(run_id)
     assert (finished.returncode, record.status) == (1, "failed"), finished.stdout + finished.stderr
     assert (
@@ -176,23 +104,27 @@ def test_a_full_disk_fails_the_run_in_words(tiny_disk: Callable[[int], Path], su
     assert lines(directory / "metrics.jsonl")
 
 
-@pytest.mark.parametrize("how", ["file", "signal"])
-def test_a_stop_request_saves_a_checkpoint_and_ends_stopped(
-    store: RunStore, submitted: Callable[..., str], how: str
-) -> None:
-    run_id = submitted(training__max_steps=100_000, logging__save_steps=100_000)
-    local.start(store, run_id)
-    wait_for(lambda: (progress := store.record(run_id).progress) is not None and progress.step > 3)
+def test_a_disk_that_is_too_small_fails_the_run_before_its_first_step(tiny_disk: Callable[[int], Path]) -> None:
+    store = RunStore(tiny_disk(2500))
+    run_id = submit_small(store)
+    assert run_worker(store, run_id).returncode == 1
     record = store.record(run_id)
-    assert record.process is not None
-    if how == "file":
-        local.request_stop(store, run_id)
-    else:
-        os.kill(record.process.pid, signal.SIGTERM)
-    record = over(store, run_id)
-    assert record.status == "stopped"
-    assert record.progress is not None and checkpoint_steps(store.directory(run_id)) == [record.progress.step]
-    assert not (store.directory(run_id) / "stop.request").exists()
+    assert record.status == "failed" and record.failure is not None
+    assert "0.00 GB free" in record.failure.message and "Keep fewer checkpoints" in record.failure.message
+    directory = store.directory(run_id)
+    assert not (directory / "metrics.jsonl").read_bytes() and not list((directory / "checkpoints").iterdir())
+
+
+def test_a_second_process_leaves_the_run_to_the_first(store: RunStore, submitted: Callable[..., str]) -> None:
+    run_id = submitted()
+    directory = store.directory(run_id)
+    store.transition(run_id, "starting")
+    before = (directory / "run.json").read_bytes()
+    with filelock.FileLock(directory / "worker.lock"):
+        assert run_worker(store, run_id).returncode == 3
+        assert run_worker(store, run_id, "--resume", "last").returncode == 3
+    assert (directory / "run.json").read_bytes() == before
+    assert not (directory / "metrics.jsonl").exists()
 
 
 def test_a_killed_run_is_found_crashed_and_keeps_its_checkpoints(
