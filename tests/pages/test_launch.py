@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from bcecore.jobs import control, estimate
 from bcecore.jobs.estimate import Probe
-from bcecore.jobs.submit import submit, with_absolute_paths
+from bcecore.jobs.submit import Checked, submit, with_absolute_paths
 from bcecore.recipes import load_recipe
 from bcecore.settings import flatten, with_values
 from bcecore.store.runs import RUNS_DIR_VARIABLE, RunStore
@@ -48,6 +48,10 @@ def launch(started: list[str]) -> Iterator[AppTest]:
     assert not app.exception
     yield app
     assert not app.exception
+
+
+def _estimate_from(probe: estimate.Probe, checked: Checked) -> estimate.Estimate:
+    return estimate.estimate_from(probe, checked.config, checked.total_steps, evaluates=bool(checked.validation.ids))
 
 
 def _type(app: AppTest, key: str, text: str) -> None:
@@ -334,7 +338,7 @@ def test_the_estimate_is_marked_as_one(launch: AppTest, monkeypatch: pytest.Monk
         model_bytes=3_000_000,
         weights=674_000,
     )
-    monkeypatch.setattr(estimate, "estimate", lambda _store, checked: estimate.estimate_from(probe, checked))
+    monkeypatch.setattr(estimate, "estimate", lambda _store, checked: _estimate_from(probe, checked))
     launch.run()
     # 4 + 312 x 0.1 + 7 x 1 + 4 x 0.5 seconds; 3 of the 4 checkpoints are kept, and the model
     assert "Estimate: about 44 s on this machine · about 27 MB of disk (3 checkpoints and the model)" in _said(launch)
@@ -531,7 +535,7 @@ def test_without_room_for_its_checkpoints_a_run_is_refused(launch: AppTest, monk
         model_bytes=3_000_000,
         weights=674_000,
     )
-    monkeypatch.setattr(estimate, "estimate", lambda _store, checked: estimate.estimate_from(probe, checked))
+    monkeypatch.setattr(estimate, "estimate", lambda _store, checked: _estimate_from(probe, checked))
     launch.run()
     assert needed[-1] == 35_000_000
     assert any("The disk has 0.50 GB free." in _seen(warning.value) for warning in launch.warning)
