@@ -96,17 +96,16 @@ def suggested_changes(record: RunRecord, config: RunConfig) -> Mapping[str, Any]
     """Changes of settings with which a failed run may do better; empty where its failure suggests none."""
     if record.status != "failed" or record.failure is None:
         return {}
-    message = record.failure.message
-    training = config.training
-    if "stopped being a finite number" in message:
+    kind, training = record.failure.kind, config.training
+    if kind == "non-finite":
         return {"training.learning_rate": float(f"{training.learning_rate / 10:.3g}")}
-    if "memory is full" in message and training.batch_size > 1:
-        half = training.batch_size // 2
+    if kind == "memory" and training.batch_size > 1:
+        # As many examples a step as before, in smaller portions.
         return {
-            "training.batch_size": half,
+            "training.batch_size": training.batch_size // 2,
             "training.gradient_accumulation_steps": training.gradient_accumulation_steps * 2,
         }
-    if "disk" in message and config.logging.save_total_limit != 1:
+    if kind == "disk" and config.logging.save_total_limit != 1:
         return {"logging.save_total_limit": 1}
     return {}
 

@@ -109,10 +109,10 @@ def start(store: RunStore, run_id: str, launch: Launcher = start_cold) -> None:
         store.adopt(run_id, identity)
 
 
-def refuse(store: RunStore, run_id: str, message: str) -> None:
-    """Write down why a queued run was not started; it can be resumed when that is mended."""
+def refuse_for_disk(store: RunStore, run_id: str, message: str) -> None:
+    """Write down that a queued run was not started for lack of room; it can be resumed when there is some."""
     store.transition(run_id, "starting", process=None, failure=None, ended=None)
-    store.transition(run_id, "failed", failure=Failure(message=message), ended=now())
+    store.transition(run_id, "failed", failure=Failure(message=message, kind="disk"), ended=now())
 
 
 def signal_process(identity: ProcessIdentity, number: int) -> bool:

@@ -21,7 +21,7 @@ from bcecore.errors import BceError
 from bcecore.jobs import devices, queue
 from bcecore.jobs.disk import disk_problem
 from bcecore.jobs.election import Bell, elected, wake
-from bcecore.jobs.local import Launcher, reconciled, refuse, signal_process, start, start_cold
+from bcecore.jobs.local import Launcher, reconciled, refuse_for_disk, signal_process, start, start_cold
 from bcecore.jobs.notify import notify
 from bcecore.jobs.warm import WarmParent
 from bcecore.store.preferences import load_preferences, supervisor_directory
@@ -205,7 +205,7 @@ class Supervisor:
         self._waiting.remove(record)
         problem = disk_problem(self._store)
         if problem is not None:
-            refuse(self._store, record.id, problem)
+            refuse_for_disk(self._store, record.id, problem)
             self._say(f"{record.id} is not started: {problem}")
             return
         launch: Launcher = start_cold if self._warm is None else self._warm

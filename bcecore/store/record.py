@@ -95,6 +95,8 @@ class Failure(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     message: str
+    kind: Literal["", "non-finite", "memory", "disk"] = ""
+    """What was the matter, where something can be suggested for the next try."""
     step: int | None = None
     detail: str = ""
 

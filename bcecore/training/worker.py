@@ -114,7 +114,7 @@ class _Session:
             del error
             self._end("stopped")
             return 0
-        return self._fail(_explained(error, self._directory), error)
+        return self._fail(error)
 
     def _attempt(self, resume: str | None) -> Exception | None:
         """Train and finish the run; the error that prevented it, if any."""
@@ -231,7 +231,7 @@ class _Session:
         self._store.transition(self._run_id, status, ended=now(), process=None, **changes)
         say(f"{status.capitalize()}.")
 
-    def _fail(self, message: str, error: Exception) -> int:
+    def _fail(self, error: Exception) -> int:
         detail = "".join(traceback.format_exception(error))
         step = self._trainer.state.global_step if self._trainer is not None else None
         # What is half written takes room that a full disk needs, and helps nobody.
@@ -241,7 +241,7 @@ class _Session:
         if isinstance(error, NonFiniteError) and self._trainer is not None:
             with suppress(OSError, DiskFullError):
                 self._write_state(self._trainer)
-        self._end("failed", failure=Failure(message=message, step=step, detail=detail))
+        self._end("failed", failure=_failure(error, self._directory, step=step, detail=detail))
         with suppress(OSError):
             sys.stderr.write(detail)
         return 1
@@ -251,17 +251,20 @@ class _Session:
             (self._directory / _BALLAST).unlink(missing_ok=True)
 
 
-def _explained(error: Exception, directory: Path) -> str:
+def _failure(error: Exception, directory: Path, *, step: int | None, detail: str) -> Failure:
     """What a person reads about an error that ended a run."""
+    place: dict[str, Any] = {"step": step, "detail": detail}
+    if isinstance(error, NonFiniteError):
+        return Failure(message=str(error), kind="non-finite", **place)
     if isinstance(error, BceError):
-        return str(error)
-    if isinstance(error, torch.OutOfMemoryError):
-        return "The graphics card's memory is full. Use a smaller batch, block size or model."
-    if isinstance(error, MemoryError):
-        return "The machine's memory is full. Use a smaller batch, block size or model."
+        return Failure(message=str(error), kind="disk" if isinstance(error, DiskFullError) else "", **place)
+    for kind, whose in ((torch.OutOfMemoryError, "graphics card"), (MemoryError, "machine")):
+        if isinstance(error, kind):
+            message = f"The {whose}'s memory is full. Use a smaller batch, block size or model."
+            return Failure(message=message, kind="memory", **place)
     if _is_disk_full(error):
-        return _disk_full_message(directory)
-    return f"An unexpected error ended the run: {type(error).__name__}: {error}"
+        return Failure(message=_disk_full_message(directory), kind="disk", **place)
+    return Failure(message=f"An unexpected error ended the run: {type(error).__name__}: {error}", **place)
 
 
 # How libraries put it whose files are not written by Python; torch's writer has several ways to notice.

@@ -98,24 +98,26 @@ class TestExtend:
 
 
 class TestSuggestions:
-    def suggested(self, store: RunStore, message: str, **changes: object) -> object:
+    def suggested(self, store: RunStore, kind: str, **changes: object) -> object:
         config = example_config(**changes)
-        record = store.record(example_run(store, "failed", failure=Failure(message=message), config=config))
-        return suggested_changes(record, config)
+        failure = Failure.model_validate({"message": "Why.", "kind": kind})
+        return suggested_changes(store.record(example_run(store, "failed", failure=failure, config=config)), config)
 
     def test_a_lower_learning_rate_after_a_number_that_is_not_finite(self, store: RunStore) -> None:
-        message = "The loss stopped being a finite number at step 7, so training was ended."
-        assert self.suggested(store, message, training__learning_rate=3e-3) == {"training.learning_rate": 3e-4}
+        assert self.suggested(store, "non-finite", training__learning_rate=3e-3) == {"training.learning_rate": 3e-4}
 
     def test_smaller_batches_where_memory_is_full(self, store: RunStore) -> None:
-        message = "The machine's memory is full. Use a smaller batch, block size or model."
-        assert self.suggested(store, message, training__batch_size=8) == {
+        assert self.suggested(store, "memory", training__batch_size=8) == {
             "training.batch_size": 4,
             "training.gradient_accumulation_steps": 2,
         }
-        assert self.suggested(store, message, training__batch_size=1) == {}
+        assert self.suggested(store, "memory", training__batch_size=1) == {}
+
+    def test_fewer_checkpoints_where_the_disk_is_full(self, store: RunStore) -> None:
+        assert self.suggested(store, "disk") == {"logging.save_total_limit": 1}
+        assert self.suggested(store, "disk", logging__save_total_limit=1) == {}
 
     def test_nothing_where_nothing_helps(self, store: RunStore) -> None:
-        assert self.suggested(store, "An unexpected error ended the run.") == {}
+        assert self.suggested(store, "") == {}
         record = store.record(example_run(store, "finished"))
         assert suggested_changes(record, example_config()) == {}

@@ -132,7 +132,7 @@ def test_a_run_goes_on_from_a_chosen_checkpoint(app: AppTest, store: RunStore) -
 
 
 def test_a_failed_run_is_tried_again_with_what_may_help(app: AppTest, store: RunStore) -> None:
-    failure = Failure(message="The loss stopped being a finite number.", step=121)
+    failure = Failure(message="The loss stopped being a finite number.", kind="non-finite", step=121)
     run_id = example_run(store, "failed", failure=failure, name="diverged")
     show(app, run_id)
     assert labels(app)[0] == r"Try again with learning speed \(learning rate\) 0\.0001"

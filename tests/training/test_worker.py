@@ -77,6 +77,7 @@ def test_a_loss_that_is_not_a_number_fails_the_run_and_keeps_the_last_good_check
     assert record.failure.step is not None
     assert f"at step {record.failure.step}," in record.failure.message
     assert "Traceback" in record.failure.detail and "Traceback" not in record.failure.message
+    assert record.failure.kind == "non-finite"
     last = lines(store.directory(run_id) / "metrics.jsonl")[-1]
     assert last["step"] == record.failure.step and last["nonfinite"]
     assert last[last["nonfinite"][0]] is None
@@ -110,6 +111,7 @@ def test_a_disk_that_is_too_small_fails_the_run_before_its_first_step(tiny_disk:
     assert run_worker(store, run_id).returncode == 1
     record = store.record(run_id)
     assert record.status == "failed" and record.failure is not None
+    assert record.failure.kind == "disk"
     assert "0.00 GB free" in record.failure.message and "Keep fewer checkpoints" in record.failure.message
     directory = store.directory(run_id)
     assert not (directory / "metrics.jsonl").read_bytes() and not list((directory / "checkpoints").iterdir())
