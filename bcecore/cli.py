@@ -76,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="measure the performance budgets; prints JSON")
     benches = ("train", "user", "regularizer", "live-log", "estimate", "launch", "idle", "chaos", "crowd")
     bench.add_argument("name", choices=benches)
-    bench.add_argument("--rounds", type=int, help="alternating rounds to measure")
+    bench.add_argument("--rounds", type=int, help="alternating rounds to measure; for chaos, faults of each kind")
+    bench.add_argument("--seed", type=int, default=0, help="what chaos and crowd do (default: 0)")
     bench.set_defaults(run=_bench)
     return parser
 
@@ -130,15 +131,12 @@ def _recipes(_: argparse.Namespace) -> int:
 def _bench(arguments: argparse.Namespace) -> int:
     from tests.benchmarks import chaos, crowd, estimate, idle, launch, training
 
-    others = {
-        "estimate": estimate.run,
-        "launch": launch.run,
-        "idle": idle.run,
-        "chaos": chaos.run,
-        "crowd": crowd.run,
-    }
+    others = {"estimate": estimate.run, "launch": launch.run, "idle": idle.run}
+    seeded = {"chaos": chaos.run, "crowd": crowd.run}
     if arguments.name in others:
         result = others[arguments.name](arguments.rounds)
+    elif arguments.name in seeded:
+        result = seeded[arguments.name](arguments.rounds, seed=arguments.seed)
     else:
         result = training.run(arguments.name, arguments.rounds)
     print(json.dumps(result, indent=2))
