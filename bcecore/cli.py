@@ -36,6 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     except BrokenPipeError:
         return 0  # the reader, `head` say, has seen enough
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        advice = "Check the folder, its disk and its permissions."
+        print(f"error: {error.strerror or error}{where}. {advice}", file=sys.stderr)
+        return BAD_INPUT
     return status
 
 

@@ -14,11 +14,13 @@ from typing import Any
 from bcecore.errors import RunError
 from bcecore.recipes import DEFAULT_RECIPE
 from bcecore.settings import parse_assignment, readable_number, with_values
-from bcecore.store.record import RunRecord, now
+from bcecore.store.record import WAITING, RunRecord, now
+from bcecore.store.requests import read_stop
 from bcecore.store.runs import RunStore
 
 # A run starts by itself a moment after it was asked for; only what takes longer is worth a word.
 _LOOK_SECONDS = 0.3
+_SUPERVISOR_SECONDS = 3.0
 
 
 def add_runs_dir(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +67,8 @@ def add_commands(commands: Any) -> None:
     _command(commands, "unarchive", "list a run again", _unarchive, takes_run=True)
     _command(commands, "delete", "move a run to the trash", _delete, takes_run=True)
     _command(commands, "restore", "take a run back out of the trash", _restore, takes_run=True)
-    _command(commands, "empty-trash", "delete what is in the trash for good", _empty_trash)
+    empty = _command(commands, "empty-trash", "delete what is in the trash for good", _empty_trash)
+    empty.add_argument("--yes", action="store_true", help="really; without it, only say what is in the trash")
 
     supervise = _command(commands, "supervise", "start waiting runs, here, until it is stopped", _supervise)
     supervise.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)
@@ -114,10 +117,11 @@ def _follow(store: RunStore, run_id: str) -> RunRecord:
 
     from bcecore.jobs import control, local, queue
 
-    asked = False
+    asked, looked = False, 0.0
     with tqdm(unit="step", desc="starting", dynamic_ncols=True) as bar:
         while True:
             try:
+                looked = _keep_supervised(store, looked)
                 record = local.reconciled(store, store.record(run_id))
                 _draw(bar, store, record)
                 if record.is_over:
@@ -136,12 +140,22 @@ def _follow(store: RunStore, run_id: str) -> RunRecord:
                     bar.write("Taken out of the queue.", file=sys.stderr)
 
 
+def _keep_supervised(store: RunStore, looked: float) -> float:
+    """See to it now and then that somebody starts what waits; returns when that was last done."""
+    from bcecore.jobs.election import see_to_supervisor
+
+    if time.monotonic() - looked < _SUPERVISOR_SECONDS:
+        return looked
+    see_to_supervisor(store)
+    return time.monotonic()
+
+
 def _draw(bar: Any, store: RunStore, record: RunRecord) -> None:
     from bcecore.jobs import queue
 
     words: str = record.status
     if record.status == "queued":
-        waiting = [other.id for other in queue.waiting(store)]
+        waiting = [other.id for other in queue.waiting(store) if other.status == "queued"]
         if record.id in waiting:
             words = f"waiting, number {waiting.index(record.id) + 1} in the queue"
     bar.set_description_str(words, refresh=False)
@@ -246,18 +260,23 @@ def _queue(store: RunStore, arguments: argparse.Namespace) -> int:
 
 
 def _stop(store: RunStore, arguments: argparse.Namespace) -> int:
-    from bcecore.jobs import control
+    from bcecore.jobs import control, queue
     from bcecore.jobs.local import reconciled
 
     run_id = store.resolve(arguments.reference)
-    reconciled(store, store.record(run_id))
-    record = control.stop(store, run_id, save=not arguments.now)
+    if reconciled(store, store.record(run_id)).status in WAITING:
+        queue.remove(store, run_id)
+        print(f"{run_id} had not started. It is taken out of the queue; back: python -m bcecore resume {run_id}")
+        return 0
+    record, looked = control.stop(store, run_id, save=not arguments.now), 0.0
     while arguments.wait and not record.is_over:
         time.sleep(_LOOK_SECONDS)
+        looked = _keep_supervised(store, looked)
         record = reconciled(store, store.record(run_id))
+    request = read_stop(store.directory(run_id))
     if record.is_over:
         print(f"{run_id} is {record.status}.")
-    elif arguments.now:
+    elif request is not None and request.kind == "now":
         print(f"{run_id} stops now; what it learnt since its last checkpoint is lost.")
     else:
         print(f"{run_id} saves a checkpoint and stops. Go on later: python -m bcecore resume {run_id}")
@@ -287,8 +306,9 @@ def _clone(store: RunStore, arguments: argparse.Namespace) -> int:
 
     record = store.record(store.resolve(arguments.reference))
     changes = dict(parse_assignment(text) for text in arguments.set)
+    name = derive.follow_up_name(record.name, "again") if arguments.name is None else arguments.name
     config = with_values(derive.clone_config(store, record.id), changes)
-    new = control.launch(store, config, name=arguments.name or f"{record.name}, again", recipe=record.recipe)
+    new = control.launch(store, config, name=name, recipe=record.recipe)
     return follow_to_the_end(store, new, detach=arguments.detach, as_json=arguments.json)
 
 
@@ -322,17 +342,31 @@ def _delete(store: RunStore, arguments: argparse.Namespace) -> int:
 def _restore(store: RunStore, arguments: argparse.Namespace) -> int:
     from bcecore.store.trash import take_back, trash
 
-    run_id = trash(store).resolve(arguments.reference)
+    deleted = trash(store)
+    if not deleted.ids():
+        raise RunError("The trash is empty.")
+    try:
+        run_id = deleted.resolve(arguments.reference)
+    except RunError:
+        there = ", ".join(f"{record.id} ({record.name})" for record in deleted.records())
+        raise RunError(f"There is no run {arguments.reference!r} in the trash. In it: {there}.") from None
     take_back(store, run_id)
     print(f"{run_id} is back.")
     return 0
 
 
-def _empty_trash(store: RunStore, _: argparse.Namespace) -> int:
-    from bcecore.store.trash import empty_trash
+def _empty_trash(store: RunStore, arguments: argparse.Namespace) -> int:
+    from bcecore.store.trash import empty_trash, trash
 
+    records = trash(store).records()
+    if not records:
+        print("The trash is empty.")
+        return 0
+    if not arguments.yes:
+        names = ", ".join(record.name for record in records)
+        raise RunError(f"This deletes for good: {names}. Say so: python -m bcecore empty-trash --yes")
     count = empty_trash(store)
-    print("The trash was empty." if not count else f"{count} run{'s' * (count > 1)} deleted for good.")
+    print(f"{count} run{'s' * (count > 1)} deleted for good.")
     return 0
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from bcecore.cli import main
 from bcecore.jobs import control, queue
-from bcecore.store.record import Status
+from bcecore.store.record import Failure, Status
 from bcecore.store.requests import read_stop
 from bcecore.store.runs import RunStore
 from bcecore.store.trash import trash
@@ -47,7 +47,9 @@ def test_stop_in_words(store: RunStore, command: Command) -> None:
     request = read_stop(store.directory(run_id))
     assert request is not None and request.kind == "now"
     assert command("stop", example_run(store, "finished")).endswith("is finished.\n")
-    assert "Take it out of the queue" in command("stop", example_run(store, "queued"))
+    waiting = example_run(store, "queued", name="waiting")
+    assert "had not started. It is taken out of the queue" in command("stop", waiting)
+    assert store.record(waiting).status == "removed"
     assert "There is no run 'nobody'" in command("stop", "nobody")
 
 
@@ -77,7 +79,21 @@ def test_resume(store: RunStore, command: Command) -> None:
     assert "Whole ones: 50, 100" in command("resume", run_id, "--from", "7", "--detach")
     assert command("resume", run_id, "--from", "50", "--detach") == f"{run_id}\n"
     assert store.record(run_id).resume_from == "50"
+    failed = example_run(store, "failed", failure=Failure(message="Why."))
+    command("archive", failed)
+    assert command("resume", failed, "--detach") == f"{failed}\n"  # and not why it failed before
+    assert failed in command("runs")  # what is at work is listed
     assert "Extend it" in command("resume", example_run(store, "finished"), "--detach")
+
+
+def test_a_folder_that_cannot_be_used_is_said_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a file"
+    file.touch()
+    for arguments in (["runs"], ["queue"], ["train", *SMALL], ["stop", "x"], ["supervise"]):
+        assert main([*arguments, "--runs-dir", str(file)]) == 2
+        printed = capsys.readouterr()
+        assert printed.err.startswith("error: ") and "Traceback" not in printed.err
+        assert str(file) in printed.err
 
 
 def test_archived_runs_are_listed_only_on_request(store: RunStore, command: Command) -> None:
@@ -95,9 +111,13 @@ def test_the_trash(store: RunStore, command: Command) -> None:
     assert trash(store).ids() == [run_id]
     command("restore", run_id)
     assert store.ids() == [run_id]
+    assert "The trash is empty" in command("restore", run_id)
     command("delete", run_id)
-    assert command("empty-trash") == "1 run deleted for good.\n"
-    assert command("empty-trash") == "The trash was empty.\n"
+    assert f"In it: {run_id} (an example)" in command("restore", "nothing")
+    assert "This deletes for good: an example" in command("empty-trash")
+    assert trash(store).ids() == [run_id]
+    assert command("empty-trash", "--yes") == "1 run deleted for good.\n"
+    assert command("empty-trash") == "The trash is empty.\n"
     assert "cannot be deleted. Stop it first" in command("delete", example_run(store, "running"))
 
 

@@ -41,7 +41,7 @@ def stop(store: RunStore, run_id: str, *, save: bool = True) -> RunRecord:
     if record.is_over:
         return record
     if not record.is_active:
-        raise RunError(f"Run {run_id} is {record.status}, not at work. Take it out of the queue, or hold it.")
+        raise RunError(f"Run {run_id} is {record.status} and not at work yet. It can be taken out of the queue.")
     directory = store.directory(run_id)
     before = read_stop(directory)
     kind = "save" if save and (before is None or before.kind == "save") else "now"
@@ -81,7 +81,12 @@ def resume(store: RunStore, run_id: str, from_step: int | None = None) -> RunRec
         place = "last" if began else None
         clear_stop(directory)
         record = store.transition(
-            run_id, "queued", ended=None, resume_from=place if from_step is None else str(from_step)
+            run_id,
+            "queued",
+            ended=None,
+            failure=None,
+            archived=False,
+            resume_from=place if from_step is None else str(from_step),
         )
         queue.put_last(store, run_id)
     wake(store)

@@ -15,7 +15,7 @@ from bcecore.jobs.election import wake
 from bcecore.settings import with_values
 from bcecore.store.checkpoints import Checkpoint, checkpoints_directory, last_complete
 from bcecore.store.record import RunRecord
-from bcecore.store.runs import RunStore
+from bcecore.store.runs import MAX_NAME_CHARACTERS, RunStore
 
 
 def clone_config(store: RunStore, run_id: str) -> RunConfig:
@@ -66,7 +66,8 @@ def extend(
     """
     parent = store.record(run_id)
     if parent.status != "finished":
-        raise RunError(f"Run {run_id} is {parent.status}. Only a finished run can be extended; resume it instead.")
+        instead = "resume it instead" if parent.is_over else "wait until it is finished"
+        raise RunError(f"Run {run_id} is {parent.status}. Only a finished run can be extended; {instead}.")
     config = extended_config(store.config(run_id), epochs, steps)
     checkpoint = last_complete(store.directory(run_id))
     if checkpoint is None:
@@ -80,7 +81,7 @@ def extend(
 
     new = store.create(
         config,
-        name or f"{parent.name}, extended",
+        follow_up_name(parent.name, "extended") if name is None else name,
         fill,
         recipe=parent.recipe,
         dataset=parent.dataset,
@@ -90,6 +91,11 @@ def extend(
     )
     wake(store)
     return new
+
+
+def follow_up_name(name: str, word: str) -> str:
+    """`NAME, WORD`, with the name cut off where it would be too long."""
+    return f"{name[: MAX_NAME_CHARACTERS - len(word) - 2]}, {word}"
 
 
 def suggested_changes(record: RunRecord, config: RunConfig) -> Mapping[str, Any]:

@@ -18,16 +18,26 @@ _WAKE = "wake"
 _ELECTION_SECONDS = 2.0
 
 
+def ring(store: RunStore) -> None:
+    """Tell the supervisor, if there is one, that something has changed."""
+    # A new file each time: two within one tick of the clock would leave the same time on an old one.
+    write_bytes_atomically(supervisor_directory(store) / _WAKE, b"", durable=False)
+
+
 def wake(store: RunStore) -> None:
     """Tell the supervisor that something has changed, and start one if there is none. Never waits for it.
 
     What changed has to be on disk before: a supervisor that goes looks once more after it gave up the lock.
     """
-    directory = supervisor_directory(store)
-    # A new file each time: two within one tick of the clock would leave the same time on an old one.
-    write_bytes_atomically(directory / _WAKE, b"", durable=False)
+    ring(store)
+    see_to_supervisor(store)
+
+
+def see_to_supervisor(store: RunStore) -> None:
+    """Start a supervisor if there is none: without one nothing starts, and nobody notices how a run ended."""
     if not is_supervised(store):
-        spawn(["-m", "bcecore", "supervise", "--detached", "--runs-dir", str(store.root)], directory / "supervisor.log")
+        log = supervisor_directory(store) / "supervisor.log"
+        spawn(["-m", "bcecore", "supervise", "--detached", "--runs-dir", str(store.root)], log)
 
 
 def is_supervised(store: RunStore) -> bool:

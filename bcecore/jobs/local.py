@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bcecore.errors import RunError
-from bcecore.store.identity import ProcessIdentity, identity_of, is_alive
+from bcecore.store.identity import ProcessIdentity, identity_of, is_alive, place_of
 from bcecore.store.record import Failure, RunRecord, now
 from bcecore.store.requests import clear_stop, read_stop
 from bcecore.store.runs import RunStore
@@ -138,6 +138,11 @@ def signal_process(identity: ProcessIdentity, number: int) -> bool:
     return True
 
 
+def is_here(store: RunStore, record: RunRecord) -> bool:
+    """Whether the record was written for this very directory, and not for one of which it is a copy."""
+    return record.place is None or record.place == place_of(store.directory(record.id))
+
+
 def reconciled(store: RunStore, record: RunRecord) -> RunRecord:
     """The record, after writing down how the run ended if its process is gone without having said so.
 
@@ -148,7 +153,7 @@ def reconciled(store: RunStore, record: RunRecord) -> RunRecord:
     if record.process is None:
         if now() - record.status_since < _START_LIMIT:
             return record
-    elif is_alive(record.process):
+    elif is_alive(record.process) and is_here(store, record):
         return record
     directory = store.directory(record.id)
     request = read_stop(directory)

@@ -14,6 +14,7 @@ import filelock
 
 from bcecore.errors import RunError
 from bcecore.files import read_json, write_json
+from bcecore.jobs.election import ring
 from bcecore.store.preferences import SUPERVISOR_DIRECTORY, supervisor_directory
 from bcecore.store.record import WAITING, RunRecord
 from bcecore.store.runs import RunStore
@@ -52,6 +53,7 @@ def move(store: RunStore, run_id: str, to: Move) -> None:
         ids.remove(run_id)
         ids.insert(new, run_id)
         _write(store, ids)
+    ring(store)
 
 
 def hold(store: RunStore, run_id: str) -> None:
@@ -78,6 +80,7 @@ def _change(store: RunStore, run_id: str, status: Literal["queued", "held", "rem
             raise RunError(f"Run {run_id} is {record.status}: it is not in the queue.")
         _write(store, [other.id for other in waiting(store)])  # the others must not close up while it is held
         store.transition(run_id, status)
+    ring(store)
 
 
 def put_last(store: RunStore, run_id: str) -> None:

@@ -21,7 +21,7 @@ from bcecore.errors import BceError
 from bcecore.jobs import devices, queue
 from bcecore.jobs.disk import disk_problem
 from bcecore.jobs.election import Bell, elected, wake
-from bcecore.jobs.local import Launcher, reconciled, refuse_for_disk, signal_process, start, start_cold
+from bcecore.jobs.local import Launcher, is_here, reconciled, refuse_for_disk, signal_process, start, start_cold
 from bcecore.jobs.notify import notify
 from bcecore.jobs.warm import WarmParent
 from bcecore.store.preferences import load_preferences, supervisor_directory
@@ -134,10 +134,24 @@ class Supervisor:
         before = self._active
         self._active = {record.id: record for record in records if record.is_active}
         self._waiting = queue.waiting(self._store, records)
+        for record in [record for record in self._waiting if record.status == "queued"]:
+            self._hold_if_copied(record)
         for record in records:
             if record.id in before and record.is_over:
                 self._tell(record)
         self._look_at_active()
+
+    def _hold_if_copied(self, record: RunRecord) -> None:
+        """A run that was queued elsewhere, and copied here, is to be trained there: it waits for a word here."""
+        try:
+            if is_here(self._store, record):
+                return
+            queue.hold(self._store, record.id)
+        except BceError as error:
+            self._say(str(error))
+            return
+        self._say(f"{record.id} was queued in another folder, of which this one is a copy: it is held.")
+        self._waiting.remove(record)
 
     def _look_at_active(self) -> None:
         for run_id in list(self._active):

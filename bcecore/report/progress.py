@@ -79,10 +79,11 @@ def unsaved_words(record: RunRecord, steps: list[int]) -> str:
     return f"The work since step {since:,}{took} is lost."
 
 
-def place_words(record: RunRecord, place: int) -> str:
-    """Where a waiting run stands in the queue, counted from 1: `2nd in the queue`."""
-    where = "Next in the queue" if place == 1 else f"{_ordinal(place)} in the queue"
-    return f"On hold · {where[0].lower()}{where[1:]}" if record.status == "held" else where
+def place_words(place: int | None) -> str:
+    """Where a waiting run stands among those that will start, counted from 1: `2nd in the queue`; None: held."""
+    if place is None:
+        return "On hold: keeps its place in the queue, and starts only after it is released"
+    return "Next in the queue" if place == 1 else f"{_ordinal(place)} in the queue"
 
 
 def expected_words(start: float | None, finish: float | None) -> str:

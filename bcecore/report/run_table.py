@@ -31,7 +31,7 @@ def run_table(
             {
                 "name": record.name,
                 "status": status_words[record.status],
-                "progress": done_share(record),
+                "progress": round(done_share(record), 2),
                 "ce": summary.ce.value if summary.ce else None,
                 "loss": summary.loss.value if summary.loss else None,
                 "held_out": held_out.value if held_out else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import uuid
 from pathlib import Path
 
 import psutil
@@ -26,6 +27,18 @@ class ProcessIdentity(BaseModel):
     pid: int
     started: float
     boot: str
+
+
+def this_machine() -> str:
+    """What tells this machine from others."""
+    known = Path("/etc/machine-id")
+    number = known.read_text().strip()[:12] if known.is_file() else f"{uuid.getnode():x}"
+    return f"{platform.node()}-{number}"
+
+
+def place_of(directory: Path) -> str:
+    """What tells a directory from a copy of it, here or on another machine; it stays when the directory is moved."""
+    return f"{this_machine()}:{directory.stat().st_ino}"
 
 
 def current_boot() -> str:

@@ -6,8 +6,6 @@ were set: a whole folder of runs may be copied elsewhere.
 
 from __future__ import annotations
 
-import platform
-import uuid
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from bcecore.errors import ConfigError, Problem
 from bcecore.files import read_json, write_json
+from bcecore.store.identity import this_machine
 from bcecore.store.runs import RunStore
 
 SUPERVISOR_DIRECTORY = ".supervisor"
@@ -57,11 +56,6 @@ class Preferences(BaseModel):
     def notifies(self) -> bool:
         """Whether somebody is to be told, from this machine."""
         return bool(self.notify_command or self.notify_webhook) and self.machine == this_machine()
-
-
-def this_machine() -> str:
-    """What tells this machine from others."""
-    return f"{platform.node()}-{uuid.getnode():x}"
 
 
 def supervisor_directory(store: RunStore) -> Path:

@@ -115,6 +115,9 @@ class RunRecord(BaseModel):
     tags: tuple[str, ...] = ()
     notes: str = ""
     process: ProcessIdentity | None = None
+    place: str | None = None
+    """The directory in which the run was queued or started (`identity.place_of`): a copy of it is another one, to which
+    neither the process nor the place in the queue belongs."""
     started: datetime | None = None
     ended: datetime | None = None
     progress: Progress | None = None

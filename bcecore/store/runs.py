@@ -9,6 +9,7 @@ import shutil
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from bcecore.config import RunConfig
 from bcecore.errors import ConfigError, RunError
 from bcecore.files import disk_full_explained, read_json, write_json
 from bcecore.settings import parse_config
-from bcecore.store.identity import ProcessIdentity
-from bcecore.store.record import RunRecord, Status, check_transition, now
+from bcecore.store.identity import ProcessIdentity, place_of
+from bcecore.store.record import Failure, RunRecord, Status, check_transition, now
 
 RUNS_DIR_VARIABLE = "BCE_RUNS_DIR"
 MAX_NAME_CHARACTERS = 100
@@ -116,12 +117,17 @@ class RunStore:
     def ids(self) -> list[str]:
         """The ids of all runs, newest first."""
         if not self.root.is_dir():
+            if self.root.exists():
+                raise RunError(f"{self.root} is not a folder. Choose one with --runs-dir or {RUNS_DIR_VARIABLE}.")
             return []
         names = [entry.name for entry in os.scandir(self.root) if _RUN_ID.fullmatch(entry.name)]
         return sorted((name for name in names if _has_record(self.root / name)), reverse=True)
 
     def records(self) -> list[RunRecord]:
-        """The records of all runs that can be read, newest first; those that have not changed are not read again."""
+        """The records of all runs, newest first; those that have not changed are not read again.
+
+        One that is damaged beyond reading is there too, as crashed with the reason: no run may disappear.
+        """
         found = []
         known = self._known
         self._known = {}
@@ -134,8 +140,9 @@ class RunStore:
             before = known.get(run_id)
             try:
                 record = before[1] if before is not None and before[0] == state else self.record(run_id)
-            except RunError:
-                continue  # a damaged record must not hide the other runs
+            except RunError as error:
+                found.append(_damaged(run_id, str(error)))
+                continue
             self._known[run_id] = (state, record)
             found.append(record)
         return found
@@ -158,25 +165,31 @@ class RunStore:
         name = check_name(name)
         created = now()
         run_id = f"{created:%Y%m%d-%H%M%S}-{slug(name)}-{secrets.token_hex(2)}"
-        record = RunRecord(id=run_id, name=name, created=created, status_since=created, **fields)
         unfinished = self.root / f".new-{run_id}"
+        self._make(unfinished)
         try:
             with disk_full_explained(unfinished):
-                unfinished.mkdir(parents=True)
                 fill(unfinished)
+            fields["place"] = place_of(unfinished)
+            record = RunRecord(id=run_id, name=name, created=created, status_since=created, **fields)
             write_json(unfinished / "config.json", config.model_dump(mode="json"))
             self._write(unfinished, record)
             unfinished.rename(self.root / run_id)
-        except PermissionError as error:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise RunError(
-                f"A run cannot be kept in {self.root}: writing there is not allowed. Choose another folder with "
-                f"--runs-dir or {RUNS_DIR_VARIABLE}, or change the folder's permissions."
-            ) from error
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
         return run_id
+
+    def _make(self, directory: Path) -> None:
+        try:
+            with disk_full_explained(directory):
+                directory.mkdir(parents=True)
+        except OSError as error:
+            reason = "writing there is not allowed" if isinstance(error, PermissionError) else error.strerror or error
+            raise RunError(
+                f"A run cannot be kept in {self.root}: {reason}. Choose another folder with --runs-dir or "
+                f"{RUNS_DIR_VARIABLE}, or change the folder's permissions."
+            ) from error
 
     def update(self, run_id: str, *, durable: bool = True, **changes: Any) -> RunRecord:
         """Change fields of a run's record (not its status) and return the new record."""
@@ -191,8 +204,11 @@ class RunStore:
         with self.locked(run_id):
             before = self.record(run_id)
             check_transition(before, status)
+            directory = self.directory(run_id)
+            if status in ("queued", "starting"):
+                changes["place"] = place_of(directory)
             record = before.model_copy(update={**changes, "status": status, "status_since": now()})
-            self._write(self.directory(run_id), record)
+            self._write(directory, record)
         return record
 
     def mark_dead(self, run_id: str, expected: RunRecord, status: Status, **changes: Any) -> RunRecord:
@@ -233,6 +249,19 @@ class RunStore:
             raise RunError(
                 f"Run {run_id} is being changed by another process that does not finish. Try again."
             ) from None
+
+
+def _damaged(run_id: str, message: str) -> RunRecord:
+    """What can be said of a run whose record cannot be read: what its id says."""
+    date, clock, rest = run_id.split("-", 2)
+    try:
+        created = datetime.strptime(date + clock, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    except ValueError:  # made up by somebody
+        created = datetime(2000, 1, 1, tzinfo=UTC)
+    name = rest.rpartition("-")[0].replace("-", " ")
+    return RunRecord(
+        id=run_id, name=name, created=created, status="crashed", status_since=created, failure=Failure(message=message)
+    )
 
 
 def _has_record(directory: Path) -> bool:

@@ -24,6 +24,10 @@ def attempt(store: RunStore, run_id: str, action: Callable[[], object], done: st
     except BceError as error:
         news.say(sentence(store, run_id, error), icon=":material/error:")
         return
+    except OSError as error:
+        reason = error.strerror or str(error)
+        news.say(f"The run's files cannot be changed now: {reason}.", icon=":material/error:")
+        return
     if done is not None:
         news.say(done, icon=":material/check:")
 

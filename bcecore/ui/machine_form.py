@@ -11,7 +11,8 @@ from bcecore.errors import BceError
 from bcecore.jobs import devices
 from bcecore.jobs.notify import notify
 from bcecore.settings import readable_number
-from bcecore.store.preferences import MAX_SLOTS, Preferences, load_preferences, save_preferences, this_machine
+from bcecore.store.identity import this_machine
+from bcecore.store.preferences import MAX_SLOTS, Preferences, load_preferences, save_preferences
 from bcecore.store.record import RunRecord, now
 from bcecore.store.runs import RunStore
 from bcecore.ui import news
@@ -62,10 +63,10 @@ def show_form(store: RunStore) -> None:
                     "All runs together, without the trash.",
                 )
         st.toggle(
-            "Keep a process warm",
+            "Start runs at once",
             preferences.keep_warm,
             key=_key("keep_warm"),
-            help="A process that has everything loaded lets a run start at once. It takes about 0.4 GB of memory. "
+            help="Keeps a process ready that has everything loaded. It takes about 0.4 GB of memory. "
             "On Linux only; elsewhere every run loads everything anew.",
         )
     with st.container(border=True, key="machine-notify"):

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import streamlit as st
 
 from bcecore.errors import BceError
-from bcecore.jobs.election import is_supervised, wake
+from bcecore.jobs.election import see_to_supervisor
 from bcecore.jobs.local import current_records
 from bcecore.store.runs import RunStore
 from bcecore.ui import dialogs, news
@@ -57,20 +57,22 @@ def begin(title: str) -> RunStore:
         st.caption("BCE here is the Behavioral Consciousness Engine, not binary cross-entropy.")
     store = RunStore()
     dialogs.arrive(title)
-    _see_to_supervisor(store)
+    keep_supervised(store)
     news.tell(current_records(store))
     return store
 
 
-def _see_to_supervisor(store: RunStore) -> None:
-    """Have a supervisor started if none is at work: waiting runs would otherwise wait for ever."""
+def keep_supervised(store: RunStore) -> None:
+    """Have a supervisor started if none is at work: waiting runs would otherwise wait for ever.
+
+    For every page, and for every look at a run that is not over.
+    """
     moment = time.monotonic()
     if moment - st.session_state.get(_LOOKED_FOR_SUPERVISOR, -_LOOK_SECONDS) < _LOOK_SECONDS:
         return
     st.session_state[_LOOKED_FOR_SUPERVISOR] = moment
     try:
-        if not is_supervised(store):
-            wake(store)
+        see_to_supervisor(store)
     except (BceError, OSError) as error:
         # The runs can still be looked at, which is what somebody with a full disk needs.
         news.say(f"Waiting runs cannot be started now: {error}", icon=":material/error:")

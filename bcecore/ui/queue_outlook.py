@@ -37,8 +37,9 @@ def outlook(store: RunStore, records: Sequence[RunRecord]) -> dict[str, str]:
     slots = {kind: preferences.slots_for(kind) for kind in kinds.values()}
     expected = forecast(active, waiting, kinds=kinds, slots=slots, seconds=seconds)
     words = {}
-    for place, record in enumerate(waiting, start=1):
-        words[record.id] = place_words(record, place)
+    places = {record.id: place for place, record in enumerate((r for r in waiting if r.status == "queued"), start=1)}
+    for record in waiting:
+        words[record.id] = place_words(places.get(record.id))
         if record.id in expected:
             words[record.id] += f" · {expected_words(expected[record.id].start, expected[record.id].finish)}"
     return words

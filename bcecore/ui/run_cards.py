@@ -17,7 +17,7 @@ from bcecore.store.runs import RunStore
 from bcecore.ui import dialogs, news
 from bcecore.ui.actions import attempt, once
 from bcecore.ui.live import REFRESH_SECONDS, configs_of, open_history, run_summary
-from bcecore.ui.page import LAUNCH_PAGE, open_run
+from bcecore.ui.page import LAUNCH_PAGE, keep_supervised, open_run
 from bcecore.ui.queue_outlook import outlook
 from bcecore.ui.run_actions import queue_buttons, stop_menu
 from bcecore.ui.run_dialogs import show_dialogs
@@ -75,6 +75,8 @@ def _runs(store: RunStore, going_on: bool) -> None:
     waiting = outlook(store, records)
     if going_on != bool(active or waiting):
         st.rerun(scope="app")  # so that the page stops asking, or begins to
+    if going_on:
+        keep_supervised(store)
     news.tell(records)
     by_id = {record.id: record for record in records}
     # One slot, so that the table below stays the same element when a run ends.

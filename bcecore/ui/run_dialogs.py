@@ -21,7 +21,7 @@ from bcecore.ui.actions import attempt_and_close, once, sentence
 from bcecore.ui.config_form import SETTINGS, NotANumberError, problem_words, show_problems, value_of
 from bcecore.ui.launch_schedules import show_longer_learning_rate
 from bcecore.ui.page import HOME_PAGE, open_run
-from bcecore.ui.words import count, plain, size
+from bcecore.ui.words import STATUS_WORDS, count, plain, size
 
 
 def show_dialogs(store: RunStore, *, leave_deleted: bool = False) -> None:
@@ -48,6 +48,9 @@ def _about(store: RunStore, draw: Callable[[RunStore, RunRecord], None], run_id:
 
 
 def _stop(store: RunStore, record: RunRecord) -> None:
+    if record.is_over:
+        st.markdown(f"**{plain(record.name)}** is not at work any more: {STATUS_WORDS[record.status].word.lower()}.")
+        return
     lost = unsaved_words(record, checkpoint_steps(store.directory(record.id)))
     st.markdown(f"**{plain(record.name)}** ends at once. {lost}")
     with _buttons("Let it train"):

@@ -26,7 +26,7 @@ from bcecore.store.runs import RunStore
 from bcecore.ui import dialogs, news
 from bcecore.ui.config_form import choice_words
 from bcecore.ui.live import REFRESH_SECONDS, open_history
-from bcecore.ui.page import HOME_PAGE, LAUNCH_PAGE, RUN_PARAMETER
+from bcecore.ui.page import HOME_PAGE, LAUNCH_PAGE, RUN_PARAMETER, keep_supervised
 from bcecore.ui.queue_outlook import outlook
 from bcecore.ui.run_actions import show_bar
 from bcecore.ui.run_checkpoints import show_checkpoints
@@ -119,6 +119,8 @@ def _run(store: RunStore, run_id: str, config: RunConfig, live: bool) -> None:
         st.rerun(scope="app")  # deleted in the meantime: the page says so
     if live == record.is_over:
         st.rerun(scope="app")  # once: the page is drawn anew, without a timer or with one
+    if live:
+        keep_supervised(store)
     records = current_records(store)
     news.tell(records)
     with open_history(store, run_id) as history:

@@ -52,7 +52,7 @@ class StatusWords:
 STATUS_WORDS: dict[Status, StatusWords] = {
     "queued": StatusWords(":material/schedule:", "○", "Waiting", "gray"),
     "held": StatusWords(":material/pause_circle:", "‖", "On hold", "gray"),
-    "removed": StatusWords(":material/remove_circle:", "–", "Removed", "gray"),
+    "removed": StatusWords(":material/remove_circle:", "–", "Taken out", "gray"),
     "starting": StatusWords(":material/hourglass_top:", "◔", "Starting", "violet"),
     "running": StatusWords(":material/play_circle:", "▶", "Running", "violet"),
     "stopping": StatusWords(":material/pending:", "◑", "Stopping", "orange"),

@@ -56,7 +56,7 @@ class TestStop:
         assert read_stop(store.directory(run_id)) is None
 
     def test_of_a_waiting_run_is_refused_with_what_to_do(self, store: RunStore) -> None:
-        with pytest.raises(RunError, match="Take it out of the queue"):
+        with pytest.raises(RunError, match="can be taken out of the queue"):
             control.stop(store, example_run(store, "queued"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import signal
 import sys
 import time
@@ -209,6 +210,28 @@ def test_a_folder_from_another_machine_has_nothing_running(store: RunStore) -> N
     store.update(run_id, process=there)
     wake(store)
     wait_for(store, run_id, "crashed")
+
+
+def test_a_copy_on_the_same_machine_is_not_the_run(store: RunStore) -> None:
+    """Neither is its process stopped from the copy, nor does what waits there start by itself."""
+    running, queued = submitted(store, "running", max_steps=100_000), submitted(store, "queued")
+    wake(store)
+    wait_for(store, running, "running")
+    copy = RunStore(store.root.parent / "copy")
+    shutil.copytree(store.root, copy.root, ignore=shutil.ignore_patterns("lock"))
+    control.stop(copy, running, save=False)
+    wait_for(copy, running, "stopped", "crashed")
+    wait_for(copy, queued, "held")
+    process = store.record(running).process
+    assert process is not None and identity_of(process.pid) == process
+    assert store.record(running).status == "running"
+    control.release(copy, queued)
+    wait_for(copy, queued, "finished")
+    control.stop(store, running, save=False)
+    wait_for(store, running, "stopped")
+    for supervisor in supervisors(copy):
+        supervisor.terminate()
+        supervisor.wait(timeout=30)
 
 
 def test_a_run_that_the_disk_cannot_hold_is_refused_with_the_numbers(store: RunStore) -> None:

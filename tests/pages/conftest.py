@@ -13,7 +13,8 @@ from bcecore.ui import page
 def woken(monkeypatch: pytest.MonkeyPatch) -> list[RunStore]:
     """The stores whose supervisor was woken, in place of processes."""
     calls: list[RunStore] = []
-    for module in (page, control, derive):
+    for module in (control, derive):
         monkeypatch.setattr(module, "wake", calls.append)
+    monkeypatch.setattr(page, "see_to_supervisor", calls.append)
     monkeypatch.setattr(estimate, "start_probe", lambda _store, _checked: None)
     return calls

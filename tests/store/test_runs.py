@@ -255,7 +255,10 @@ def test_a_damaged_record_is_named_and_hides_no_other(store: RunStore, content: 
     (store.root / bad / "run.copy.json").write_bytes(content)
     with pytest.raises(RunError, match=f"The record of run {bad} .* is damaged and cannot be read"):
         store.record(bad)
-    assert [record.id for record in store.records()] == [good]
+    listed = {record.id: record for record in store.records()}
+    assert set(listed) == {good, bad}
+    assert (listed[bad].name, listed[bad].status) == ("bad", "crashed")
+    assert listed[bad].failure is not None and "damaged" in listed[bad].failure.message
     assert store.resolve("good") == good
 
 
