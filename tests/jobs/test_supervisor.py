@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -155,6 +156,23 @@ def test_a_killed_supervisor_loses_nothing(store: RunStore) -> None:
     wait_for(store, second, "finished")
     assert store.record(first).status == "finished"
     assert process is not None
+
+
+@posix
+def test_whoever_watches_a_waiting_run_sees_to_it_that_it_starts(store: RunStore) -> None:
+    long, waiting = submitted(store, "long", max_steps=100_000), submitted(store, "waiting")
+    wake(store)
+    wait_for(store, long, "running")
+    command = [sys.executable, "-m", "bcecore", "resume", waiting, "--runs-dir", str(store.root)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as watching:
+        for supervisor in supervisors(store):
+            supervisor.kill()
+            supervisor.wait(timeout=30)
+        process = store.record(long).process
+        assert process is not None
+        os.kill(process.pid, signal.SIGKILL)
+        assert watching.wait(timeout=SECONDS) == 0
+    assert (store.record(long).status, store.record(waiting).status) == ("crashed", "finished")
 
 
 @posix
