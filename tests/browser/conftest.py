@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from bcecore.store.identity import is_alive, own_identity
 from bcecore.store.runs import RUNS_DIR_VARIABLE, RunStore
@@ -23,6 +23,8 @@ from bcecore.store.runs import RUNS_DIR_VARIABLE, RunStore
 ROOT = Path(__file__).parent.parent.parent
 _CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 _START_SECONDS = 60
+# Each expectation waits so long for the page at most: on a machine with other work, a redraw takes its time.
+expect.set_options(timeout=60_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
