@@ -10,7 +10,7 @@ from bcecore.errors import RunError
 from bcecore.jobs import queue
 from bcecore.jobs.election import wake
 from bcecore.jobs.submit import submit
-from bcecore.store.checkpoints import checkpoint_steps, last_complete
+from bcecore.store.checkpoints import checkpoint_steps
 from bcecore.store.record import RunRecord, now
 from bcecore.store.requests import StopRequest, ask, clear_stop, read_stop, write_stop
 from bcecore.store.runs import RunStore, check_name
@@ -77,8 +77,8 @@ def resume(store: RunStore, run_id: str, from_step: int | None = None) -> RunRec
         if from_step is not None and from_step not in steps:
             there = ", ".join(f"{step:,}" for step in steps) or "none"
             raise RunError(f"Run {run_id} has no whole checkpoint at step {from_step:,}. Whole ones: {there}.")
-        began = record.started is not None or last_complete(directory) is not None
-        place = "last" if began else None
+        # What never started begins where it was to begin.
+        place = record.resume_from if record.status == "removed" else "last"
         clear_stop(directory)
         record = store.transition(
             run_id,

@@ -39,6 +39,8 @@ _ACTIVE_SECONDS = 0.25  # for how the runs at work are
 _ALL_SECONDS = 20.0  # for everything, in case that a bell was not heard
 # Looking for devices loads as much as a run does: not while the first run starts.
 _DEVICES_AFTER_SECONDS = 8.0
+# Nobody takes so long to make a run's directory.
+_LEFTOVER_SECONDS = 3600.0
 
 # How long a process may take to save and stop (a step, and the writing of a checkpoint), and to end when told to.
 _SAVE_PATIENCE = timedelta(minutes=5)
@@ -100,12 +102,12 @@ class Supervisor:
                     self._look_at_active()
                     looked = moment
                 self._start_waiting()
-            except OSError as error:  # a disk that is full or gone for a while
+                if moment - began >= _DEVICES_AFTER_SECONDS and not self._looked_for_devices:
+                    self._looked_for_devices = True
+                    devices.find(self._store)
+            except (OSError, BceError) as error:  # a disk that is full or gone for a while
                 self._say(f"Something went wrong and is tried again: {error}")
                 time.sleep(1)
-            if moment - began >= _DEVICES_AFTER_SECONDS and not self._looked_for_devices:
-                self._looked_for_devices = True
-                devices.find(self._store)
             if self._active or any(record.status == "queued" for record in self._waiting):
                 busy = moment
             elif moment - busy >= idle_seconds:
@@ -123,8 +125,9 @@ class Supervisor:
         if not self._store.root.is_dir():
             return
         for leftover in self._store.root.glob(".new-*"):
-            if time.time() - leftover.stat().st_mtime > 3600:
-                shutil.rmtree(leftover, ignore_errors=True)
+            with suppress(FileNotFoundError):  # whole by now, and under its own name
+                if time.time() - leftover.stat().st_mtime > _LEFTOVER_SECONDS:
+                    shutil.rmtree(leftover, ignore_errors=True)
 
     # -- looking
 

@@ -7,7 +7,7 @@ from bcecore.store.record import ACTIVE, STATUSES, TRANSITIONS, WAITING, Status
 _MEANING: dict[Status, str] = {
     "queued": "waits for its turn",
     "held": "waits, and does not start before somebody releases it",
-    "removed": "was taken out of the queue before it started",
+    "removed": "was taken out of the queue",
     "starting": "its process loads the text and the model",
     "running": "trains",
     "stopping": "was asked to stop and has not stopped yet",
@@ -17,6 +17,12 @@ _MEANING: dict[Status, str] = {
     "crashed": "its process was gone without a word: killed, out of memory, or the machine went down",
     "imported": "was trained elsewhere and only read here",
 }
+
+
+def _process(status: Status) -> str:
+    if status in ACTIVE:
+        return "is alive"
+    return "is not started" if status in WAITING or status == "removed" else "is gone"
 
 
 def statuses_markdown() -> str:
@@ -31,8 +37,7 @@ def statuses_markdown() -> str:
         "|---|---|---|",
     ]
     for status in STATUSES:
-        process = "is alive" if status in ACTIVE else "has not been started" if status in WAITING else "is gone"
-        lines.append(f"| {status} | {_MEANING[status]} | {process} |")
+        lines.append(f"| {status} | {_MEANING[status]} | {_process(status)} |")
     lines += ["", "| status | what happens | next |", "|---|---|---|"]
     lines += [f"| {before} | {event} | {after} |" for before, event, after in TRANSITIONS]
     final = [status for status in STATUSES if status not in {transition.before for transition in TRANSITIONS}]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -30,15 +30,20 @@ class ProcessIdentity(BaseModel):
 
 
 def this_machine() -> str:
-    """What tells this machine from others."""
-    known = Path("/etc/machine-id")
-    number = known.read_text().strip()[:12] if known.is_file() else f"{uuid.getnode():x}"
-    return f"{platform.node()}-{number}"
+    """What tells this machine from others: its id where the system gives it one, else its name."""
+    with suppress(OSError):
+        known = Path("/etc/machine-id").read_text().strip()
+        if known:
+            return known
+    return platform.node()
 
 
 def place_of(directory: Path) -> str:
-    """What tells a directory from a copy of it, here or on another machine; it stays when the directory is moved."""
-    return f"{this_machine()}:{directory.stat().st_ino}"
+    """What tells a directory from a copy of it; it stays when the directory is moved on its disk.
+
+    Nothing of the machine is in it: a name or an address of it that changes must not make a run a stranger.
+    """
+    return str(directory.stat().st_ino)
 
 
 def current_boot() -> str:

@@ -9,8 +9,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bcecore.files import write_bytes_atomically
-from bcecore.store.runs import STOP_REQUEST
 
+STOP_REQUEST = "stop.request"
 SAVE_REQUEST = "save.request"
 EVALUATE_REQUEST = "evaluate.request"
 SAMPLE_REQUEST = "sample.request"

@@ -27,8 +27,6 @@ MAX_NAME_CHARACTERS = 100
 RECORD_FILE = "run.json"
 RECORD_COPY = "run.copy.json"
 """The record as of the last change of status, for when the first file is damaged."""
-STOP_REQUEST = "stop.request"
-"""Name of the file in a run directory that asks its process to save and stop."""
 
 _REPOSITORY = Path(__file__).parent.parent.parent
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9-]{1,40}-[0-9a-f]{4}", re.ASCII)
@@ -141,7 +139,8 @@ class RunStore:
             try:
                 record = before[1] if before is not None and before[0] == state else self.record(run_id)
             except RunError as error:
-                found.append(_damaged(run_id, str(error)))
+                if _has_record(self.root / run_id):  # and was not deleted a moment ago
+                    found.append(_damaged(run_id, str(error)))
                 continue
             self._known[run_id] = (state, record)
             found.append(record)

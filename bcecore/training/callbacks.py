@@ -15,8 +15,8 @@ from bcecore.errors import RunError, StopRequested
 from bcecore.store.checkpoints import mark_complete, rotate
 from bcecore.store.metrics import MetricsWriter
 from bcecore.store.record import Progress, now
-from bcecore.store.requests import read_stop
-from bcecore.store.runs import STOP_REQUEST, RunStore
+from bcecore.store.requests import STOP_REQUEST, read_stop
+from bcecore.store.runs import RunStore
 
 # As often as a page looks; each write costs as much as a tenth of a small model's step.
 _PROGRESS_SECONDS = 2.0

@@ -16,7 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
-from bcecore.jobs import control, queue
+from bcecore.errors import DiskFullError
+from bcecore.jobs import control, queue, supervisor
 from bcecore.jobs.election import elected, is_supervised, wake
 from bcecore.jobs.submit import submit
 from bcecore.store.identity import ProcessIdentity, identity_of
@@ -147,15 +148,15 @@ def test_a_killed_supervisor_loses_nothing(store: RunStore) -> None:
     first, second = submitted(store, "first", max_steps=600), submitted(store, "second")
     wake(store)
     wait_for(store, first, "running")
-    process = store.record(first).process
-    for supervisor in supervisors(store):
-        supervisor.kill()
-        supervisor.wait(timeout=30)
+    for process in supervisors(store):
+        process.kill()
+        process.wait(timeout=30)
     assert not is_supervised(store)
     wake(store)
     wait_for(store, second, "finished")
-    assert store.record(first).status == "finished"
-    assert process is not None
+    record = store.record(first)
+    assert record.status == "finished"
+    assert record.progress is not None and record.progress.session_start_step == 0  # by its first process
 
 
 @posix
@@ -165,12 +166,12 @@ def test_whoever_watches_a_waiting_run_sees_to_it_that_it_starts(store: RunStore
     wait_for(store, long, "running")
     command = [sys.executable, "-m", "bcecore", "resume", waiting, "--runs-dir", str(store.root)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as watching:
-        for supervisor in supervisors(store):
-            supervisor.kill()
-            supervisor.wait(timeout=30)
-        process = store.record(long).process
-        assert process is not None
-        os.kill(process.pid, signal.SIGKILL)
+        for process in supervisors(store):
+            process.kill()
+            process.wait(timeout=30)
+        trainer = store.record(long).process
+        assert trainer is not None
+        os.kill(trainer.pid, signal.SIGKILL)
         assert watching.wait(timeout=SECONDS) == 0
     assert (store.record(long).status, store.record(waiting).status) == ("crashed", "finished")
 
@@ -247,9 +248,9 @@ def test_a_copy_on_the_same_machine_is_not_the_run(store: RunStore) -> None:
     wait_for(copy, queued, "finished")
     control.stop(store, running, save=False)
     wait_for(store, running, "stopped")
-    for supervisor in supervisors(copy):
-        supervisor.terminate()
-        supervisor.wait(timeout=30)
+    for process in supervisors(copy):
+        process.terminate()
+        process.wait(timeout=30)
 
 
 def test_a_run_that_the_disk_cannot_hold_is_refused_with_the_numbers(store: RunStore) -> None:
@@ -261,6 +262,28 @@ def test_a_run_that_the_disk_cannot_hold_is_refused_with_the_numbers(store: RunS
     save_preferences(store, keep_free_gb=0)
     control.resume(store, run_id)
     wait_for(store, run_id, "finished")
+
+
+def test_a_disk_on_which_not_even_that_can_be_written_down_ends_no_supervisor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = RunStore(tmp_path / "runs")
+    save_preferences(store, keep_free_gb=9_999, keep_warm=False)
+    run_id = submitted(store)
+    refuse, tries = supervisor.refuse_for_disk, []
+
+    def full_at_first(*arguments: Any) -> None:
+        tries.append(arguments)
+        if len(tries) == 1:
+            raise DiskFullError("The disk is full.")
+        refuse(*arguments)
+
+    monkeypatch.setattr(supervisor, "refuse_for_disk", full_at_first)
+    monkeypatch.setattr(supervisor, "_ALL_SECONDS", 0.2)
+    said: list[str] = []
+    supervisor.Supervisor(store, said.append).run(idle_seconds=0.5)
+    assert "Something went wrong and is tried again: The disk is full." in said
+    assert (store.record(run_id).status, len(tries)) == ("failed", 2)
 
 
 @posix

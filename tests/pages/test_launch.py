@@ -50,7 +50,17 @@ def launch(started: list[str]) -> Iterator[AppTest]:
     assert not app.exception
 
 
-def _estimate_from(probe: estimate.Probe, checked: Checked) -> estimate.Estimate:
+def _estimate(_: RunStore, checked: Checked) -> estimate.Estimate:
+    """What a probe of any settings might have led to."""
+    probe = Probe(
+        startup_seconds=4,
+        seconds_per_step=0.1,
+        seconds_per_evaluation=1,
+        seconds_per_checkpoint=0.5,
+        checkpoint_bytes=8_000_000,
+        model_bytes=3_000_000,
+        weights=674_000,
+    )
     return estimate.estimate_from(probe, checked.config, checked.total_steps, evaluates=bool(checked.validation.ids))
 
 
@@ -329,16 +339,7 @@ def test_the_curves_hold_every_corner() -> None:
 
 def test_the_estimate_is_marked_as_one(launch: AppTest, monkeypatch: pytest.MonkeyPatch, started: list[str]) -> None:
     assert "Trying a few steps to estimate" in _said(launch)
-    probe = Probe(
-        startup_seconds=4,
-        seconds_per_step=0.1,
-        seconds_per_evaluation=1,
-        seconds_per_checkpoint=0.5,
-        checkpoint_bytes=8_000_000,
-        model_bytes=3_000_000,
-        weights=674_000,
-    )
-    monkeypatch.setattr(estimate, "estimate", lambda _store, checked: _estimate_from(probe, checked))
+    monkeypatch.setattr(estimate, "estimate", _estimate)
     launch.run()
     # 4 + 312 x 0.1 + 7 x 1 + 4 x 0.5 seconds; 3 of the 4 checkpoints are kept, and the model
     assert "Estimate: about 44 s on this machine · about 27 MB of disk (3 checkpoints and the model)" in _said(launch)
@@ -526,16 +527,7 @@ def test_without_room_for_its_checkpoints_a_run_is_refused(launch: AppTest, monk
     monkeypatch.setattr(launch_estimate, "disk_problem", problem)
     launch.run()
     assert not _disabled(launch), "as long as nothing is known of its size"
-    probe = Probe(
-        startup_seconds=4,
-        seconds_per_step=0.1,
-        seconds_per_evaluation=1,
-        seconds_per_checkpoint=0.5,
-        checkpoint_bytes=8_000_000,
-        model_bytes=3_000_000,
-        weights=674_000,
-    )
-    monkeypatch.setattr(estimate, "estimate", lambda _store, checked: _estimate_from(probe, checked))
+    monkeypatch.setattr(estimate, "estimate", _estimate)
     launch.run()
     assert needed[-1] == 35_000_000
     assert any("The disk has 0.50 GB free." in _seen(warning.value) for warning in launch.warning)

@@ -10,6 +10,7 @@ import pytest
 from bcecore.store.requests import (
     EVALUATE_REQUEST,
     SAVE_REQUEST,
+    STOP_REQUEST,
     StopRequest,
     ask,
     clear_stop,
@@ -17,7 +18,6 @@ from bcecore.store.requests import (
     take,
     write_stop,
 )
-from bcecore.store.runs import STOP_REQUEST
 
 
 def test_a_stop_is_read_as_it_was_written_and_can_be_taken_back(tmp_path: Path) -> None:
