@@ -207,8 +207,8 @@ def _show(store: RunStore, arguments: argparse.Namespace) -> int:
     for label, value in run_facts(record, store.config(record.id), summarise(history.series), now()):
         print(f"  {label:<28} {value}")
     print("last values")
-    for key, value in history.last.items():
-        print(f"  {key:<28} {readable_number(value)}")
+    for key, last in history.last.items():
+        print(f"  {key:<28} {readable_number(last)}")
     return 0
 
 

@@ -60,7 +60,7 @@ def room_of(module: str) -> str:
         return "base"
     if parts[0] == "__main__":
         return "front door"
-    if parts[0] == "cli_runs":
+    if parts[0].startswith("cli_"):
         return "cli"
     return "evaluation.study" if parts[:2] == ["evaluation", "study"] else parts[0]
 

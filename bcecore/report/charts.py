@@ -21,6 +21,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bcecore.config import RunConfig
+from bcecore.report.metrics import COMPONENTS
 from bcecore.report.summary import SeriesOf
 from bcecore.report.thinning import thin
 
@@ -40,19 +41,6 @@ _LINES, _DOTS, _UNDER_POINTER = "lines", "dots", "under_pointer"
 _PADDING = {"left": 0, "right": 8, "top": 0, "bottom": 0}
 _SOLID: list[int] = [1, 0]
 _DASHED, _DOTTED = [6, 3], [2, 2]
-
-COMPONENTS = {
-    "bce_rl": "reward",
-    "bce_iso": "typicality",
-    "bce_dcycle": "character",
-    "bce_dbscan": "neighbours",
-    "bce_auto": "discovery",
-    "bce_bayes": "context",
-    "bce_fuzzy": "strength",
-    "bce_ethics": "ethics",
-    "bce_master": "master",
-}
-"""The nine parts of the BCE value, by their key in the log."""
 
 
 @dataclass(frozen=True)
@@ -242,9 +230,8 @@ class _Points(NamedTuple):
 
 
 def _points(series_of: SeriesOf, key: str) -> _Points:
-    rows = series_of(key)
-    values = rows[key].to_numpy(dtype=np.float64)
-    return _Points(rows["step"].to_numpy(dtype=np.int64), np.where(np.isfinite(values), values, np.nan))
+    series = series_of(key)
+    return _Points(series.steps, np.where(np.isfinite(series.values), series.values, np.nan))
 
 
 def _table(lines: Sequence[Line], points: Sequence[_Points]) -> pd.DataFrame:

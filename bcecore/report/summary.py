@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from bcecore.report.thinning import thin
+from bcecore.store.columns import Series
 
-SeriesOf = Callable[[str], pd.DataFrame]
-"""Gives the rows at which a key was logged: columns step and the key itself (`store.history.History.series`)."""
+SeriesOf = Callable[[str], Series]
+"""Gives the steps at which a key was logged, and what (`store.history.History.series`)."""
 
 _SPARK_POINTS = 60
 
@@ -46,30 +46,29 @@ def summarise(series_of: SeriesOf) -> RunSummary:
     ce = series_of("ce")
     held_out = series_of("eval_loss")
     return RunSummary(
-        loss=_last(series_of("loss"), "loss"),
-        ce=_last(ce, "ce"),
-        held_out=_last(held_out, "eval_loss"),
-        best_held_out=_lowest(held_out, "eval_loss"),
-        gradient_ratio=_last(series_of("bce_grad_ratio"), "bce_grad_ratio"),
-        trend=_trend(ce, "ce"),
-        held_out_trend=_trend(held_out, "eval_loss"),
+        loss=_last(series_of("loss")),
+        ce=_last(ce),
+        held_out=_last(held_out),
+        best_held_out=_lowest(held_out),
+        gradient_ratio=_last(series_of("bce_grad_ratio")),
+        trend=_trend(ce),
+        held_out_trend=_trend(held_out),
         points=len(ce),
     )
 
 
-def _trend(rows: pd.DataFrame, key: str) -> tuple[float, ...]:
-    values = rows[key].to_numpy(dtype=np.float64)
-    finite = values[np.isfinite(values)]
+def _trend(series: Series) -> tuple[float, ...]:
+    finite = series.values[np.isfinite(series.values)]
     return tuple(finite[thin(finite, _SPARK_POINTS)].tolist())
 
 
-def _last(rows: pd.DataFrame, key: str) -> At | None:
-    return At(float(rows[key].iloc[-1]), int(rows["step"].iloc[-1])) if len(rows) else None
+def _last(series: Series) -> At | None:
+    return At(float(series.values[-1]), int(series.steps[-1])) if len(series) else None
 
 
-def _lowest(rows: pd.DataFrame, key: str) -> At | None:
-    values = rows[key].to_numpy(dtype=np.float64)
-    if not np.isfinite(values).any():
+def _lowest(series: Series) -> At | None:
+    finite = np.isfinite(series.values)
+    if not finite.any():
         return None
-    position = int(np.argmin(np.where(np.isfinite(values), values, np.inf)))
-    return At(float(values[position]), int(rows["step"].iloc[position]))
+    row = int(np.argmin(np.where(finite, series.values, np.inf)))
+    return At(float(series.values[row]), int(series.steps[row]))

@@ -13,6 +13,9 @@ from bcecore.files import disk_full_explained
 
 RESUME = "resume"
 
+# Large enough for Arrow to use all cores, small enough not to fill the memory of a dashboard.
+_PIECE_BYTES = 32 * 1024 * 1024
+
 _ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -67,7 +70,7 @@ class MetricsWriter:
 
 
 class MetricsTail:
-    """Reads `metrics.jsonl` in pieces: each call gives what was added since the one before.
+    """Reads `metrics.jsonl` in pieces: each call gives the whole lines that were added since the one before.
 
     An unfinished last line waits for its end. A file that shrank or was replaced is read again from its start, after
     `reset` was set to tell the caller.
@@ -81,6 +84,17 @@ class MetricsTail:
 
     def read(self) -> Iterator[dict[str, Any]]:
         """The records added since the last call; lines that are not JSON objects are passed over."""
+        for piece in self.pieces():
+            for line in bytes(piece).splitlines():
+                try:
+                    record = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(record, dict):
+                    yield record
+
+    def pieces(self) -> Iterator[memoryview]:
+        """The lines added since the last call, in pieces of some megabytes that end where a line ends."""
         self.reset = False
         try:
             file = self._path.open("rb")
@@ -93,13 +107,11 @@ class MetricsTail:
                 self.reset = True
             self._inode = status.st_ino
             file.seek(self._offset)
-            data = file.read()
-        end = data.rfind(b"\n") + 1
-        self._offset += end
-        for line in data[:end].splitlines():
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(record, dict):
-                yield record
+            rest = b""
+            while piece := file.read(_PIECE_BYTES):
+                data = rest + piece
+                end = data.rfind(b"\n") + 1
+                rest = data[end:]
+                if end:
+                    self._offset += end
+                    yield memoryview(data)[:end]

@@ -20,6 +20,7 @@ from bcecore.errors import ConfigError, RunError
 from bcecore.files import disk_full_explained, read_json, write_json
 from bcecore.settings import parse_config
 from bcecore.store.identity import ProcessIdentity, place_of
+from bcecore.store.imported import IMPORT_FILE, Imported
 from bcecore.store.record import Failure, RunRecord, Status, check_transition, now
 
 RUNS_DIR_VARIABLE = "BCE_RUNS_DIR"
@@ -111,6 +112,14 @@ class RunStore:
             return parse_config(read_json(path))
         except (OSError, ValueError, ConfigError) as error:
             raise RunError(f"The settings of run {run_id} ({path}) cannot be read: {error}") from error
+
+    def imported(self, run_id: str) -> Imported:
+        """What is known about an imported run. Raises RunError for any other, or when it cannot be read."""
+        path = self.directory(run_id) / IMPORT_FILE
+        try:
+            return Imported.model_validate(read_json(path))
+        except (OSError, ValueError) as error:
+            raise RunError(f"What is known about the imported run {run_id} ({path}) cannot be read: {error}") from error
 
     def ids(self) -> list[str]:
         """The ids of all runs, newest first."""

@@ -6,37 +6,29 @@ browser then changes values in place.
 
 from __future__ import annotations
 
-import json
-
-import pandas as pd
 import streamlit as st
 
 from bcecore.config import RunConfig
 from bcecore.errors import RunError
 from bcecore.jobs.local import current_records, reconciled
 from bcecore.report.acting import Acting, Light, acting
-from bcecore.report.charts import HEIGHT, HELD_OUT, Drawn, LiveChart, draw, live_charts, run_color, sparkline
-from bcecore.report.facts import Fact, run_facts, settings_by_section
+from bcecore.report.charts import HELD_OUT, draw, live_charts, run_color, sparkline
 from bcecore.report.progress import checkpoint_words, done_share, pace_words, step_words
 from bcecore.report.summary import At, RunSummary, summarise
 from bcecore.store.checkpoints import checkpoint_steps
-from bcecore.store.log import log_tail
 from bcecore.store.record import WAITING, RunRecord, now
 from bcecore.store.runs import RunStore
 from bcecore.ui import dialogs, news
-from bcecore.ui.config_form import choice_words
 from bcecore.ui.live import REFRESH_SECONDS, open_history
 from bcecore.ui.page import HOME_PAGE, LAUNCH_PAGE, RUN_PARAMETER, keep_supervised
 from bcecore.ui.queue_outlook import outlook
 from bcecore.ui.run_actions import show_bar
-from bcecore.ui.run_checkpoints import show_checkpoints
+from bcecore.ui.run_charts import show_charts
+from bcecore.ui.run_details import show_details
 from bcecore.ui.run_dialogs import show_dialogs
-from bcecore.ui.run_samples import show_samples
-from bcecore.ui.words import STATUS_WORDS, count, duration, moment, number, plain
+from bcecore.ui.words import STATUS_WORDS, duration, moment, number, plain
 
 _CHOICE = "run-choice"
-_LOG_LINES = 200
-_LOG_HEIGHT = 420
 _LIGHTS: dict[Light, tuple[str, str]] = {
     "off": (":material/radio_button_unchecked:", "gray"),
     "unknown": (":material/pending:", "gray"),
@@ -133,8 +125,8 @@ def _run(store: RunStore, run_id: str, config: RunConfig, live: bool) -> None:
     with st.container(key="notice"):
         _notice(store, record, config, summary)
     _headline(config, summary, acting(config, latest, summary.gradient_ratio), waiting=live)
-    _charts(charts, summary.points, waiting=live)
-    _details(store, record, config, summary)
+    show_charts(charts, summary.points, waiting=live)
+    show_details(store, record, config, summary)
 
 
 def _header(record: RunRecord, tokens_per_second: float | None, place: str | None) -> None:
@@ -261,78 +253,3 @@ def _value(at: At | None, waiting: bool) -> str:
     if at is None:
         return "…" if waiting else "–"
     return number(at.value)
-
-
-def _charts(charts: list[tuple[LiveChart, Drawn]], points: int, *, waiting: bool) -> None:
-    shown, total = charts[0][1].shown, charts[0][1].total
-    lines = len(charts[0][0].lines)
-    if points:
-        few = f"Showing {shown // lines:,} of {count(total // lines, 'point')} a line; spikes are always kept."
-        st.caption(few if shown < total else f"Showing all {count(points, 'point')}.")
-    else:
-        st.caption("The charts begin with the first step." if waiting else "No step was logged.")
-    with st.grid(2, min_column_width=340, key="charts"):
-        for chart, drawn in charts:
-            with st.container(border=True, key=f"chart-{chart.key}"):
-                if points or not waiting:
-                    st.vega_lite_chart(drawn.spec, alt=chart.alt)
-                else:
-                    st.skeleton(HEIGHT)
-    with st.expander("What these charts show", icon=":material/help:"):
-        st.markdown("\n".join(f"- **{chart.title}.** {chart.about}" for chart, _ in charts))
-
-
-def _details(store: RunStore, record: RunRecord, config: RunConfig, summary: RunSummary) -> None:
-    titles = ["Checkpoints", "Samples", "Facts", "Settings", "Log"]
-    checkpoints, samples, facts, settings, log = st.tabs(titles, default="Facts", key="details", on_change="rerun")
-    with checkpoints:
-        if checkpoints.open:
-            show_checkpoints(store, record, summary)
-    with samples:
-        if samples.open:
-            show_samples(store, record)
-    with facts:
-        if facts.open:
-            _table(run_facts(record, config, summary, now()), "Facts of this run")
-    with settings:
-        if settings.open:
-            _settings(config)
-    with log:
-        if log.open:
-            _log(store, record)
-
-
-def _settings(config: RunConfig) -> None:
-    st.caption("Frozen when the run was made.")
-    with st.grid(2, min_column_width=380):
-        for title, rows in settings_by_section(config, choice_words).items():
-            with st.container():
-                st.markdown(f"**{title}**")
-                _table(rows, f"Settings: {title}")
-    with st.expander("As text, to copy", icon=":material/data_object:"):
-        st.code(json.dumps(config.model_dump(mode="json"), indent=2, ensure_ascii=False), language="json")
-
-
-def _log(store: RunStore, record: RunRecord) -> None:
-    path = store.directory(record.id) / "train.log"
-    lines = log_tail(path, _LOG_LINES)
-    if not lines:
-        st.caption("The training process has written nothing yet.")
-        return
-    st.caption(f"The last {count(len(lines), 'line')} that the training process wrote.")
-    with st.container(height=_LOG_HEIGHT, autoscroll=True, key="log"):
-        st.code("\n".join(lines), language=None)
-    st.download_button(
-        "Download the whole log",
-        path.read_bytes,
-        file_name=f"{record.id}.log",
-        mime="text/plain",
-        on_click="ignore",
-        icon=":material/download:",
-        key="download-log",
-    )
-
-
-def _table(rows: list[Fact], alt: str) -> None:
-    table = pd.DataFrame([(plain(row.title), plain(row.value)) for row in rows], columns=["Item", "Value"])
-    st.table(table.set_index("Item"), border="horizontal", hide_header=True, alt=alt)
