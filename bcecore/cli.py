@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,20 @@ from bcecore.settings import describe, load_config_file, overlay, parse_assignme
 from bcecore.store.runs import RunStore
 
 BAD_INPUT = 2
+# Each bench, and the module of `tests.benchmarks` that measures it.
+_BENCHES = {
+    "train": "training",
+    "user": "training",
+    "regularizer": "training",
+    "live-log": "training",
+    "estimate": "estimate",
+    "history": "history",
+    "page": "page",
+    "launch": "launch",
+    "idle": "idle",
+    "chaos": "chaos",
+    "crowd": "crowd",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,8 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     recipes.set_defaults(run=_recipes)
 
     bench = commands.add_parser("bench", help="measure the performance budgets; prints JSON")
-    benches = ("train", "user", "regularizer", "live-log", "estimate", "launch", "idle", "chaos", "crowd")
-    bench.add_argument("name", choices=benches)
+    bench.add_argument("name", choices=list(_BENCHES))
     bench.add_argument("--rounds", type=int, help="alternating rounds to measure; for chaos, faults of each kind")
     bench.add_argument("--seed", type=int, default=0, help="what chaos and crowd do (default: 0)")
     bench.set_defaults(run=_bench)
@@ -134,15 +148,12 @@ def _recipes(_: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from tests.benchmarks import chaos, crowd, estimate, idle, launch, training
-
-    others = {"estimate": estimate.run, "launch": launch.run, "idle": idle.run}
-    seeded = {"chaos": chaos.run, "crowd": crowd.run}
-    if arguments.name in others:
-        result = others[arguments.name](arguments.rounds)
-    elif arguments.name in seeded:
-        result = seeded[arguments.name](arguments.rounds, seed=arguments.seed)
+    module = importlib.import_module(f"tests.benchmarks.{_BENCHES[arguments.name]}")
+    if arguments.name in ("chaos", "crowd"):
+        result = module.run(arguments.rounds, seed=arguments.seed)
+    elif module.__name__.endswith(".training"):
+        result = module.run(arguments.name, arguments.rounds)
     else:
-        result = training.run(arguments.name, arguments.rounds)
+        result = module.run(arguments.rounds)
     print(json.dumps(result, indent=2))
     return 0

@@ -49,8 +49,8 @@ class Dashboard:
         self.url = f"http://127.0.0.1:{self._port}"
         self._server: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Serve, and wait until it answers."""
+    def start(self) -> int:
+        """Serve, and wait until it answers; returns the pid."""
         options = ["--server.port", str(self._port), "--server.headless", "true"]
         with self._log.open("ab") as log:
             self._server = subprocess.Popen(
@@ -61,6 +61,7 @@ class Dashboard:
                 stderr=subprocess.STDOUT,
             )
         _wait_until_it_answers(self.url, self._server, self._log)
+        return self._server.pid
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -105,10 +106,15 @@ def _end_runs(store: RunStore) -> None:
             psutil.Process(record.process.pid).kill()
 
 
+def chromium_executable() -> str | None:
+    """The machine's own Chromium, if it has one."""
+    return next(filter(None, map(shutil.which, _CHROMIUM_NAMES)), None)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The machine's own Chromium. Without one the tests are skipped, or fail where BCE_REQUIRE_BROWSER=1 asks."""
-    executable = next(filter(None, map(shutil.which, _CHROMIUM_NAMES)), None)
+    executable = chromium_executable()
     if executable is None:
         message = f"no browser: none of {', '.join(_CHROMIUM_NAMES)} is installed"
         if os.environ.get("BCE_REQUIRE_BROWSER") == "1":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +159,55 @@ def test_it_is_what_reading_line_by_line_gives(
         assert dict(zip(series.steps.tolist(), series.values.tolist(), strict=True)) == {
             step: row[key] for step, row in expected.items() if key in row
         }
+
+
+def state(directory: Path, records: list[dict[str, Any]], step: int) -> None:
+    content = {"epoch": 1.0, "global_step": step, "log_history": records}
+    (directory / "trainer_state.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_the_final_log_fills_in_what_the_live_one_lost(tmp_path: Path) -> None:
+    log(tmp_path, *({"step": step, "loss": float(step)} for step in (1, 2, 3)))
+    text = (tmp_path / "metrics.jsonl").read_text()
+    (tmp_path / "metrics.jsonl").write_text(text.replace('"step":2', '"st'))
+    state(tmp_path, [{"step": step, "loss": float(step), "ce": 0.5} for step in (1, 2, 3, 4)], 4)
+    history = History(tmp_path)
+    assert history.refresh()
+    assert not history.refresh()
+    assert history.steps.tolist() == [1, 2, 3, 4]
+    assert history.column("loss").tolist() == [1, 2, 3, 4]
+    (tmp_path / "metrics.jsonl").unlink()
+    alone = History(tmp_path)
+    alone.refresh()
+    assert alone.column("loss").tolist() == [1, 2, 3, 4]
+
+
+def test_a_whole_live_log_needs_no_other(tmp_path: Path) -> None:
+    log(tmp_path, {"step": 1, "loss": 1.0})
+    state(tmp_path, [{"step": 1, "loss": 7.0, "other": 1.0}], 1)
+    history = History(tmp_path)
+    history.refresh()
+    assert history.frame.to_dict("list") == {"step": [1], "loss": [1.0]}
+
+
+def test_the_final_log_of_an_earlier_end_does_not_count_after_a_resume(tmp_path: Path) -> None:
+    state(tmp_path, [{"step": step, "loss": 9.0} for step in range(1, 9)], 8)
+    os.utime(tmp_path / "trainer_state.json", (1, 1))
+    history = log(tmp_path, {"step": 1, "loss": 1.0}, {"event": RESUME, "from": 1}, {"step": 2, "loss": 2.0})
+    assert history.steps.tolist() == [1, 2]
+
+
+def test_an_imported_run_is_read_from_its_files(tmp_path: Path) -> None:
+    imported = tmp_path / "imported"
+    imported.mkdir()
+    early = {"global_step": 2, "log_history": [{"step": 1, "loss": 5.0}, {"step": 2, "loss": 4.0}]}
+    late = {"global_step": 3, "log_history": [{"step": 2, "loss": 4.5}, {"step": 3, "loss": 3.0}]}
+    (imported / "late.json").write_text(json.dumps(late))
+    (imported / "zearly.json").write_text(json.dumps(early))
+    (imported / "broken.json").write_text("{}")
+    history = History(tmp_path)
+    assert history.refresh()
+    assert not history.refresh()
+    assert history.column("loss").tolist() == [5.0, 4.5, 3.0]
+    assert len(history.notes) == 1
+    assert "broken.json is not a Trainer's log" in history.notes[0]
