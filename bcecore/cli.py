@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bcecore import bootstrap, cli_runs
+from bcecore import bootstrap, cli_evaluate, cli_runs
 from bcecore.config import RunConfig
 from bcecore.errors import BceError, ConfigError
 from bcecore.recipes import DEFAULT_RECIPE, load_recipe, recipe_names
@@ -26,6 +26,7 @@ _BENCHES = {
     "live-log": "training",
     "estimate": "estimate",
     "history": "history",
+    "score": "score",
     "page": "page",
     "launch": "launch",
     "idle": "idle",
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(run=_train)
 
     cli_runs.add_commands(commands)
+    cli_evaluate.add_commands(commands)
 
     settings = commands.add_parser("settings", help="list every setting with its help")
     settings.set_defaults(run=_settings)

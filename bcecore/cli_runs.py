@@ -7,16 +7,20 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bcecore.errors import RunError
 from bcecore.recipes import DEFAULT_RECIPE
 from bcecore.settings import parse_assignment, readable_number, with_values
+from bcecore.store.evaluations import EvaluationStore, store_of
 from bcecore.store.record import WAITING, RunRecord, now
 from bcecore.store.requests import read_stop
 from bcecore.store.runs import RunStore
+
+if TYPE_CHECKING:
+    from bcecore.jobs.queue import Job
 
 # A run starts by itself a moment after it was asked for; only what takes longer is worth a word.
 _LOOK_SECONDS = 0.3
@@ -39,8 +43,8 @@ def add_commands(commands: Any) -> None:
 
     waiting = _command(commands, "queue", "show the queue, or change it", _queue)
     actions = ("up", "down", "first", "last", "hold", "release", "remove")
-    waiting.add_argument("action", nargs="?", choices=actions, help="what to do with a waiting run")
-    waiting.add_argument("reference", nargs="?", metavar="RUN", help="the run")
+    waiting.add_argument("action", nargs="?", choices=actions, help="what to do with a waiting one")
+    waiting.add_argument("reference", nargs="?", metavar="RUN", help="the run, or RUN/EVALUATION")
     waiting.add_argument("--json", action="store_true", help="print a JSON list")
 
     stop = _command(commands, "stop", "save a checkpoint of a run and stop it", _stop, takes_run=True)
@@ -112,31 +116,38 @@ def follow_to_the_end(store: RunStore, run_id: str, *, detach: bool, as_json: bo
 
 
 def _follow(store: RunStore, run_id: str) -> RunRecord:
-    """Show the run's progress until it is over. Ctrl-C asks it to save and stop; a second one leaves it alone."""
+    record = follow(store, run_id, unit="step", stopping="Saving a checkpoint and stopping")
+    assert isinstance(record, RunRecord)
+    return record
+
+
+def follow(store: RunStore, key: str, *, unit: str, stopping: str) -> Job:
+    """Show a job's progress until it is over. Ctrl-C asks it to stop; a second one leaves it alone."""
     from tqdm import tqdm
 
     from bcecore.jobs import control, local, queue
 
+    records = store_of(store, key)
     asked, looked = False, 0.0
-    with tqdm(unit="step", desc="starting", dynamic_ncols=True) as bar:
+    with tqdm(unit=unit, desc="starting", dynamic_ncols=True) as bar:
         while True:
             try:
                 looked = _keep_supervised(store, looked)
-                record = local.reconciled(store, store.record(run_id))
+                record: Job = local.reconciled(records, records.record(key))
                 _draw(bar, store, record)
                 if record.is_over:
                     return record
                 time.sleep(_LOOK_SECONDS)
             except KeyboardInterrupt:
                 if asked:
-                    bar.write(f"{run_id} goes on in the background.", file=sys.stderr)
-                    return store.record(run_id)
+                    bar.write(f"{key} goes on in the background.", file=sys.stderr)
+                    return records.record(key)  # type: ignore[no-any-return]
                 asked = True
                 try:
-                    record = control.stop(store, run_id)
-                    bar.write("Saving a checkpoint and stopping; press ctrl-C again to leave.", file=sys.stderr)
+                    record = control.stop(store, key)
+                    bar.write(f"{stopping}; press ctrl-C again to leave.", file=sys.stderr)
                 except RunError:
-                    queue.remove(store, run_id)
+                    queue.remove(store, key)
                     bar.write("Taken out of the queue.", file=sys.stderr)
 
 
@@ -150,18 +161,17 @@ def _keep_supervised(store: RunStore, looked: float) -> float:
     return time.monotonic()
 
 
-def _draw(bar: Any, store: RunStore, record: RunRecord) -> None:
+def _draw(bar: Any, store: RunStore, record: Job) -> None:
     from bcecore.jobs import queue
 
     words: str = record.status
     if record.status == "queued":
-        waiting = [other.id for other in queue.waiting(store) if other.status == "queued"]
-        if record.id in waiting:
-            words = f"waiting, number {waiting.index(record.id) + 1} in the queue"
+        waiting = [other.key for other in queue.waiting_jobs(store) if other.status == "queued"]
+        if record.key in waiting:
+            words = f"waiting, number {waiting.index(record.key) + 1} in the queue"
     bar.set_description_str(words, refresh=False)
-    if record.progress is not None:
-        bar.total = record.progress.total_steps
-        bar.n = record.progress.step
+    if record.counts is not None:
+        bar.n, bar.total = record.counts
     bar.refresh()
 
 
@@ -178,16 +188,18 @@ def _runs(store: RunStore, arguments: argparse.Namespace) -> int:
     if not records:
         print(f"There are no runs in {store.root} yet. Start one: python -m bcecore train --recipe {DEFAULT_RECIPE}")
         return 0
-    _print_records(records)
+    print_jobs({record.id: record for record in records})
     return 0
 
 
-def _print_records(records: list[RunRecord]) -> None:
-    width = min(max(len(record.name) for record in records), max(12, shutil.get_terminal_size().columns - 66))
-    for record in records:
-        done = record.progress
-        progress = f"{done.step:,}/{done.total_steps:,}" if done else ""
-        print(f"{record.id:<40}  {record.name[:width]:<{width}}  {record.status:<9}  {progress:>15}")
+def print_jobs(jobs: Mapping[str, Job]) -> None:
+    """One line for each run or evaluation: what to call it, its name, how it is, and how far."""
+    columns = max(map(len, jobs))
+    names = max(len(job.name) for job in jobs.values())
+    width = min(names, max(12, shutil.get_terminal_size().columns - columns - 31))
+    for called, job in jobs.items():
+        progress = "{:,}/{:,}".format(*job.counts) if job.counts else ""
+        print(f"{called:<{columns}}  {job.name[:width]:<{width}}  {job.status:<9}  {progress:>15}")
 
 
 def _show(store: RunStore, arguments: argparse.Namespace) -> int:
@@ -234,29 +246,35 @@ def _as_json(store: RunStore, record: RunRecord, *, values: bool = True) -> dict
 
 def _queue(store: RunStore, arguments: argparse.Namespace) -> int:
     from bcecore.jobs import control, queue
+    from bcecore.jobs.evaluations import current_evaluations
     from bcecore.jobs.local import current_records
 
     if arguments.action is not None:
         if arguments.reference is None:
-            raise RunError(f"Say which run: python -m bcecore queue {arguments.action} RUN")
-        run_id = store.resolve(arguments.reference)
+            raise RunError(f"Say which run or evaluation: python -m bcecore queue {arguments.action} RUN")
+        key = _job_key(store, arguments.reference)
         match arguments.action:
             case "hold":
-                queue.hold(store, run_id)
+                queue.hold(store, key)
             case "release":
-                control.release(store, run_id)
+                control.release(store, key)
             case "remove":
-                queue.remove(store, run_id)
+                queue.remove(store, key)
             case move:
-                queue.move(store, run_id, move)
-    records = queue.waiting(store, current_records(store))
+                queue.move(store, key, move)
+    jobs = queue.waiting_jobs(store, [*current_records(store), *current_evaluations(store)])
     if arguments.json:
-        print(json.dumps([_as_json(store, record, values=False) for record in records], indent=2, ensure_ascii=False))
-    elif not records:
-        print("No run is waiting.")
+        print(json.dumps([job.model_dump(mode="json") for job in jobs], indent=2, ensure_ascii=False))
+    elif not jobs:
+        print("Nothing is waiting.")
     else:
-        _print_records(records)
+        print_jobs({job.key: job for job in jobs})
     return 0
+
+
+def _job_key(store: RunStore, reference: str) -> str:
+    """The run that a person means, or with a slash in it the evaluation."""
+    return EvaluationStore(store).resolve(reference) if "/" in reference else store.resolve(reference)
 
 
 def _stop(store: RunStore, arguments: argparse.Namespace) -> int:

@@ -40,18 +40,25 @@ def write_bytes_atomically(path: Path, content: bytes, *, durable: bool = True) 
     A reader sees the old content or the new, never a mixture. `durable=False` skips the sync: for values that are
     rewritten all the time, where a power cut may lose the last one. Raises DiskFullError; the old content then stays.
     """
-    with disk_full_explained(path):
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
-                file.flush()
-                if durable:
-                    os.fsync(file.fileno())
-            _replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    with disk_full_explained(path), replacing(path, durable=durable) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Gives a path beside `path` to write to; what is there at the end takes the place of `path`, or after an error
+    nothing is left of it. `durable` as in `write_bytes_atomically`.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        if durable:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+        _replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _replace(source: Path, target: Path) -> None:

@@ -54,7 +54,7 @@ def test_stop_in_words(store: RunStore, command: Command) -> None:
 
 
 def test_the_queue(store: RunStore, command: Command) -> None:
-    assert command("queue") == "No run is waiting.\n"
+    assert command("queue") == "Nothing is waiting.\n"
     ids = [example_run(store, "queued", name=f"run {number}") for number in range(3)]
 
     def order() -> list[str]:

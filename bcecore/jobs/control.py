@@ -9,8 +9,11 @@ from bcecore.config import RunConfig
 from bcecore.errors import RunError
 from bcecore.jobs import queue
 from bcecore.jobs.election import wake
+from bcecore.jobs.local import reconciled
+from bcecore.jobs.queue import Job
 from bcecore.jobs.submit import submit
 from bcecore.store.checkpoints import checkpoint_steps
+from bcecore.store.evaluations import EvaluationStore, store_of
 from bcecore.store.record import RunRecord, now
 from bcecore.store.requests import StopRequest, ask, clear_stop, read_stop, write_stop
 from bcecore.store.runs import RunStore, check_name
@@ -31,26 +34,29 @@ def launch(store: RunStore, config: RunConfig, *, name: str, recipe: str | None 
     return run_id
 
 
-def stop(store: RunStore, run_id: str, *, save: bool = True) -> RunRecord:
+def stop(store: RunStore, key: str, *, save: bool = True) -> Job:
     """Ask a run to stop after its present step: with a checkpoint, or at once without one. Returns its record.
 
-    Asking again is harmless, and asking without a checkpoint after asking with one makes it end at once. A run that is
-    over stays as it is. Raises RunError for one that has not started.
+    An evaluation, asked by its key, keeps what it has measured either way. Asking again is harmless, and asking without
+    a checkpoint after asking with one makes it end at once. What is over stays as it is. Raises RunError for what has
+    not started.
     """
-    record = store.record(run_id)
+    records = store_of(store, key)
+    record: Job = records.record(key)
     if record.is_over:
         return record
     if not record.is_active:
-        raise RunError(f"Run {run_id} is {record.status} and not at work yet. It can be taken out of the queue.")
-    directory = store.directory(run_id)
+        what = f"{record.noun.capitalize()} {key}"
+        raise RunError(f"{what} is {record.status} and not at work yet. It can be taken out of the queue.")
+    directory = records.directory(key)
     before = read_stop(directory)
     kind = "save" if save and (before is None or before.kind == "save") else "now"
     if before is None or before.kind != kind:
         write_stop(directory, StopRequest(kind=kind, at=now()))
     try:
-        record = store.transition(run_id, "stopping")
+        record = records.transition(key, "stopping")
     except RunError:  # not running yet, stopping already, or over in the meantime
-        record = store.record(run_id)
+        record = records.record(key)
     if record.is_over:
         clear_stop(directory)
     wake(store)
@@ -101,20 +107,33 @@ def ask_now(store: RunStore, run_id: str, request: str) -> None:
     ask(store.directory(run_id), request)
 
 
-def release(store: RunStore, run_id: str) -> None:
-    """Let a held run start when its turn comes."""
-    queue.release(store, run_id)
+def release(store: RunStore, key: str) -> None:
+    """Let a held run or evaluation start when its turn comes."""
+    queue.release(store, key)
     wake(store)
 
 
 def delete(store: RunStore, run_id: str) -> None:
-    """Move a run to the trash. Raises RunError for one that is at work or waits in the queue."""
+    """Move a run to the trash, and its evaluations with it; those that wait are taken out of the queue.
+
+    Raises RunError for one that is at work or waits in the queue itself, or of which an evaluation is at work.
+    """
+    evaluations = EvaluationStore(store)
     with queue.changing(store):
         record = store.record(run_id)
         if record.is_active:
             raise RunError(f"Run {run_id} is {record.status} and cannot be deleted. Stop it first.")
         if not record.is_over:
             raise RunError(f"Run {run_id} is {record.status} and cannot be deleted. Take it out of the queue first.")
+        own = [reconciled(evaluations, evaluation) for evaluation in evaluations.records(run_id)]
+        at_work = next((evaluation for evaluation in own if evaluation.is_active), None)
+        if at_work is not None:
+            raise RunError(
+                f"Run {run_id} cannot be deleted: its evaluation {at_work.key} is {at_work.status}. Stop that first."
+            )
+        for evaluation in own:
+            if not evaluation.is_over:
+                evaluations.transition(evaluation.key, "removed")
         move_to_trash(store, run_id)
 
 

@@ -1,7 +1,7 @@
-"""Starting training processes on this machine, and telling whether they are still there.
+"""Starting the processes of runs and evaluations on this machine, and telling whether they are still there.
 
-A training process is on its own: it has its own session, writes its output to `train.log` by descriptor, and goes on
-when the dashboard, the command line or the terminal that started it ends.
+Each is on its own: it has its own session, writes its output to its log (`train.log`, `job.log`) by descriptor, and
+goes on when the dashboard, the command line or the terminal that started it ends.
 """
 
 from __future__ import annotations
@@ -10,19 +10,22 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
 from bcecore.errors import RunError
+from bcecore.store.evaluations import LOG_FILE, EvaluationStore, store_of
 from bcecore.store.identity import ProcessIdentity, identity_of, is_alive, place_of
 from bcecore.store.record import Failure, RunRecord, now
+from bcecore.store.records import R, RecordStore
 from bcecore.store.requests import clear_stop, read_stop
 from bcecore.store.runs import RunStore
 
 REPOSITORY = Path(__file__).parent.parent.parent
-# A run whose process nobody has written down within this time has none: who was to start it was killed in between.
+# A job whose process nobody has written down within this time has none: who was to start it was killed in between.
 _START_LIMIT = timedelta(seconds=20)
 
 # glibc gives the memory of every large gradient back to the kernel and asks for it again at the next step, thousands of
@@ -42,7 +45,7 @@ THREAD_ENVIRONMENT = {"GOMP_SPINCOUNT": "30000"}
 
 
 def training_environment() -> dict[str, str]:
-    """The environment of every training process."""
+    """The environment of every process that trains or evaluates."""
     environment = {
         **os.environ,
         **ALLOCATOR_ENVIRONMENT,
@@ -93,26 +96,34 @@ def start_cold(run_directory: Path, resume: str | None) -> int:
 
 def start(store: RunStore, run_id: str, launch: Launcher = start_cold) -> None:
     """Start the training process of a queued run. Raises RunError if the run is not queued."""
-    record = store.transition(run_id, "starting", process=None, failure=None, ended=None)
+    _start(store, run_id, lambda directory, record: launch(directory, record.resume_from))
+
+
+def start_evaluation(store: EvaluationStore, key: str) -> None:
+    """Start the process of a queued evaluation, which goes on where an earlier one stopped. Raises RunError."""
+    arguments = ["-m", "bcecore.evaluation.worker"]
+    _start(store, key, lambda directory, _: spawn([*arguments, str(directory)], directory / LOG_FILE).pid)
+
+
+def _start(store: RecordStore[R], key: str, launch: Callable[[Path, R], int]) -> None:
+    record = store.transition(key, "starting", process=None, failure=None, ended=None)
+    what = f"The {record.process_noun}"
     try:
-        pid = launch(store.directory(run_id), record.resume_from)
+        pid = launch(store.directory(key), record)
     except OSError as error:
-        store.transition(
-            run_id,
-            "failed",
-            failure=Failure(message=f"The training process could not be started: {error.strerror or error}."),
-            ended=now(),
-        )
-        raise RunError(f"The training process of {run_id} could not be started: {error}") from error
+        failure = Failure(message=f"{what} could not be started: {error.strerror or error}.")
+        store.transition(key, "failed", failure=failure, ended=now())
+        raise RunError(f"{what} of {key} could not be started: {error}") from error
     identity = identity_of(pid)
     if identity is not None:
-        store.adopt(run_id, identity)
+        store.adopt(key, identity)
 
 
-def refuse_for_disk(store: RunStore, run_id: str, message: str) -> None:
-    """Write down that a queued run was not started for lack of room; it can be resumed when there is some."""
-    store.transition(run_id, "starting", process=None, failure=None, ended=None)
-    store.transition(run_id, "failed", failure=Failure(message=message, kind="disk"), ended=now())
+def refuse_for_disk(store: RunStore, key: str, message: str) -> None:
+    """Write down that a queued job was not started for lack of room; it can be resumed when there is some."""
+    records = store_of(store, key)
+    records.transition(key, "starting", process=None, failure=None, ended=None)
+    records.transition(key, "failed", failure=Failure(message=message, kind="disk"), ended=now())
 
 
 def signal_process(identity: ProcessIdentity, number: int) -> bool:
@@ -138,13 +149,13 @@ def signal_process(identity: ProcessIdentity, number: int) -> bool:
     return True
 
 
-def is_here(store: RunStore, record: RunRecord) -> bool:
+def is_here(store: RecordStore[R], record: R) -> bool:
     """Whether the record was written for this very directory, and not for one of which it is a copy."""
-    return record.place is None or record.place == place_of(store.directory(record.id))
+    return record.place is None or record.place == place_of(store.directory(record.key))
 
 
-def reconciled(store: RunStore, record: RunRecord) -> RunRecord:
-    """The record, after writing down how the run ended if its process is gone without having said so.
+def reconciled(store: RecordStore[R], record: R) -> R:
+    """The record, after writing down how the job ended if its process is gone without having said so.
 
     It has `crashed`, unless it was to stop without saving, or was ended by force because it did not stop.
     """
@@ -155,16 +166,16 @@ def reconciled(store: RunStore, record: RunRecord) -> RunRecord:
             return record
     elif is_alive(record.process) and is_here(store, record):
         return record
-    directory = store.directory(record.id)
+    directory = store.directory(record.key)
     request = read_stop(directory)
     if request is not None and (request.kind == "now" or request.killed):
         clear_stop(directory)
-        return store.mark_dead(record.id, record, "stopped", ended=now(), process=None)
-    step = record.progress.step if record.progress else None
-    message = "The training process ended without a word: it was killed, ran out of memory, or the machine went down."
-    return store.mark_dead(
-        record.id, record, "crashed", failure=Failure(message=message, step=step), ended=now(), process=None
+        return store.mark_dead(record.key, record, "stopped", ended=now(), process=None)
+    message = (
+        f"The {record.process_noun} ended without a word: it was killed, ran out of memory, or the machine went down."
     )
+    failure = Failure(message=message, step=record.step_reached)
+    return store.mark_dead(record.key, record, "crashed", failure=failure, ended=now(), process=None)
 
 
 def current_records(store: RunStore) -> list[RunRecord]:

@@ -1,7 +1,7 @@
-"""The supervisor: starts waiting runs when a place is free, sees to it that runs stop, and writes down how they ended.
+"""The supervisor: starts waiting jobs when a place is free, sees to it that they stop, and writes down how they ended.
 
-One per folder of runs, elected by a lock (`jobs.election`). It may be killed at any time: everything it knows is on
-disk, runs go on without it, and the next one takes over where it left.
+A job is a run or an evaluation of one. One supervisor per folder of runs, elected by a lock (`jobs.election`). It may
+be killed at any time: everything it knows is on disk, jobs go on without it, and the next one takes over where it left.
 """
 
 from __future__ import annotations
@@ -16,30 +16,43 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from bcecore.errors import BceError
 from bcecore.jobs import devices, queue
 from bcecore.jobs.disk import disk_problem
 from bcecore.jobs.election import Bell, elected, wake
-from bcecore.jobs.local import Launcher, is_here, reconciled, refuse_for_disk, signal_process, start, start_cold
+from bcecore.jobs.local import (
+    Launcher,
+    is_here,
+    reconciled,
+    refuse_for_disk,
+    signal_process,
+    start,
+    start_cold,
+    start_evaluation,
+)
 from bcecore.jobs.notify import notify
+from bcecore.jobs.queue import Job
 from bcecore.jobs.warm import WarmParent
+from bcecore.store.evaluations import EVALUATIONS, EvaluationRecord, EvaluationStore
 from bcecore.store.preferences import load_preferences, supervisor_directory
 from bcecore.store.record import RunRecord, now
+from bcecore.store.records import RecordStore
 from bcecore.store.requests import read_stop, write_stop
 from bcecore.store.runs import RunStore
 
 IDLE_SECONDS = 900.0
-"""After so long without a run that is at work or waits to start, the supervisor goes."""
+"""After so long without a job that is at work or waits to start, the supervisor goes."""
 IDLE_VARIABLE = "BCE_SUPERVISOR_IDLE_SECONDS"
 """Environment variable that sets it otherwise."""
 
 _LOOK_SECONDS = 0.1  # for a bell, a single question to the system
-_ACTIVE_SECONDS = 0.25  # for how the runs at work are
+_ACTIVE_SECONDS = 0.25  # for how the jobs at work are
 _ALL_SECONDS = 20.0  # for everything, in case that a bell was not heard
 # Looking for devices loads as much as a run does: not while the first run starts.
 _DEVICES_AFTER_SECONDS = 8.0
-# Nobody takes so long to make a run's directory.
+# Nobody takes so long to make a job's directory.
 _LEFTOVER_SECONDS = 3600.0
 
 # How long a process may take to save and stop (a step, and the writing of a checkpoint), and to end when told to.
@@ -62,8 +75,8 @@ def serve(store: RunStore, say: Callable[[str], None], idle_seconds: float = IDL
         if supervisor.is_outdated:
             wake(store)
             return True
-        # Whoever submitted a run while the lock was still held has relied on this supervisor.
-        if not any(record.status == "queued" for record in store.records()):
+        # Whoever submitted a job while the lock was still held has relied on this supervisor.
+        if not any(job.status == "queued" for job in queue.waiting_jobs(store)):
             return True
 
 
@@ -72,12 +85,13 @@ class Supervisor:
 
     def __init__(self, store: RunStore, say: Callable[[str], None]) -> None:
         self._store = store
+        self._evaluations = EvaluationStore(store)
         self._say = say
         self._bell = Bell(store)
         self._code = _newest_code()
         self._warm = WarmParent(supervisor_directory(store) / "supervisor.log") if WarmParent.is_possible() else None
-        self._active: dict[str, RunRecord] = {}
-        self._waiting: list[RunRecord] = []
+        self._active: dict[str, Job] = {}
+        self._waiting: list[Job] = []
         self._kinds: dict[str, devices.Kind] = {}
         self._looked_at_all = 0.0
         self._looked_for_devices = False
@@ -108,7 +122,7 @@ class Supervisor:
             except (OSError, BceError) as error:  # a disk that is full or gone for a while
                 self._say(f"Something went wrong and is tried again: {error}")
                 time.sleep(1)
-            if self._active or any(record.status == "queued" for record in self._waiting):
+            if self._active or any(job.status == "queued" for job in self._waiting):
                 busy = moment
             elif moment - busy >= idle_seconds:
                 self._say("Nothing to do: the supervisor goes.")
@@ -121,94 +135,100 @@ class Supervisor:
             self._warm.stop()
 
     def _clean_up(self) -> None:
-        """Delete what a process that died while it made a run has left."""
+        """Delete what a process that died while it made a run or an evaluation has left."""
         if not self._store.root.is_dir():
             return
-        for leftover in self._store.root.glob(".new-*"):
+        root = self._store.root
+        for leftover in [*root.glob(".new-*"), *root.glob(f"*/{EVALUATIONS}/.new-*")]:
             with suppress(FileNotFoundError):  # whole by now, and under its own name
                 if time.time() - leftover.stat().st_mtime > _LEFTOVER_SECONDS:
                     shutil.rmtree(leftover, ignore_errors=True)
 
     # -- looking
 
+    def _records_of(self, job: Job) -> RecordStore[Any]:
+        return self._evaluations if isinstance(job, EvaluationRecord) else self._store
+
     def _look_at_all(self) -> None:
         self._looked_at_all = time.monotonic()
-        records = self._store.records()
+        jobs: list[Job] = [*self._store.records(), *self._evaluations.records()]
         before = self._active
-        self._active = {record.id: record for record in records if record.is_active}
-        self._waiting = queue.waiting(self._store, records)
-        for record in [record for record in self._waiting if record.status == "queued"]:
-            self._hold_if_copied(record)
-        for record in records:
-            if record.id in before and record.is_over:
-                self._tell(record)
+        self._active = {job.key: job for job in jobs if job.is_active}
+        self._waiting = queue.waiting_jobs(self._store, jobs)
+        for job in [job for job in self._waiting if job.status == "queued"]:
+            self._hold_if_copied(job)
+        for job in jobs:
+            if job.key in before and job.is_over:
+                self._tell(job)
         self._look_at_active()
 
-    def _hold_if_copied(self, record: RunRecord) -> None:
-        """A run that was queued elsewhere, and copied here, is to be trained there: it waits for a word here."""
+    def _hold_if_copied(self, job: Job) -> None:
+        """A job that was queued elsewhere, and copied here, is to be done there: it waits for a word here."""
         try:
-            if is_here(self._store, record):
+            if is_here(self._records_of(job), job):
                 return
-            queue.hold(self._store, record.id)
+            queue.hold(self._store, job.key)
         except BceError as error:
             self._say(str(error))
             return
-        self._say(f"{record.id} was queued in another folder, of which this one is a copy: it is held.")
-        self._waiting.remove(record)
+        self._say(f"{job.key} was queued in another folder, of which this one is a copy: it is held.")
+        self._waiting.remove(job)
 
     def _look_at_active(self) -> None:
-        for run_id in list(self._active):
+        for key, before in list(self._active.items()):
+            records = self._records_of(before)
             try:
-                record = reconciled(self._store, self._store.record(run_id))
-                if record.is_active:
-                    self._active[run_id] = record
-                    self._see_to_stopping(record)
+                job: Job = reconciled(records, records.record(key))
+                if job.is_active:
+                    self._active[key] = job
+                    self._see_to_stopping(job)
                     continue
             except BceError as error:
-                self._say(f"{run_id}: {error}")
-                record = None
-            del self._active[run_id]
-            if record is not None and record.is_over:
-                self._tell(record)
+                self._say(f"{key}: {error}")
+                del self._active[key]
+                continue
+            del self._active[key]
+            if job.is_over:
+                self._tell(job)
 
-    def _tell(self, record: RunRecord) -> None:
-        self._say(f"{record.id} has {record.status}.")
+    def _tell(self, job: Job) -> None:
+        self._say(f"{job.key} has {job.status}.")
         preferences = load_preferences(self._store)
-        if preferences.notifies:
-            threading.Thread(target=notify, args=(preferences, record, self._say), daemon=True).start()
+        if preferences.notifies and isinstance(job, RunRecord):  # the settings speak of runs
+            threading.Thread(target=notify, args=(preferences, job, self._say), daemon=True).start()
 
     # -- stopping
 
-    def _see_to_stopping(self, record: RunRecord) -> None:
+    def _see_to_stopping(self, job: Job) -> None:
         """A request comes first; a process that does not follow is told to end, then ended."""
-        directory = self._store.directory(record.id)
+        directory = self._records_of(job).directory(job.key)
         request = read_stop(directory)
-        if request is None or record.process is None:
+        if request is None or job.process is None:
             return
-        waited = now() - (request.at or record.status_since)
-        patience = timedelta(0) if request.kind == "now" else _patience(record)
+        waited = now() - (request.at or job.status_since)
+        patience = timedelta(0) if request.kind == "now" else _patience(job)
         if waited >= patience + _TERMINATE_PATIENCE:
-            self._say(f"{record.id} does not stop and is ended.")
+            self._say(f"{job.key} does not stop and is ended.")
             write_stop(directory, request.model_copy(update={"killed": True}))
-            signal_process(record.process, _KILL)
+            signal_process(job.process, _KILL)
         elif waited >= patience:
-            signal_process(record.process, signal.SIGTERM)
+            signal_process(job.process, signal.SIGTERM)
 
     # -- starting
 
     def _start_waiting(self) -> None:
-        ready = [record for record in self._waiting if record.status == "queued"]
-        # While everything is being loaded, runs wait in the queue: to load it once more would take as long.
+        ready = [job for job in self._waiting if job.status == "queued"]
+        # While everything is being loaded, jobs wait in the queue: to load it once more would take as long.
         if not ready or (self._warm is not None and self._warm.is_loading()):
             return
         preferences = load_preferences(self._store)
         found = devices.found(self._store)
         used: dict[str, int] = {}
-        for record in self._active.values():
-            kind = self._kind(record, found)
+        for job in self._active.values():
+            kind = self._kind(job, found)
             used[kind] = used.get(kind, 0) + 1
-        for record in ready:
-            kind = self._kind(record, found)
+        for job in ready:
+            kind = self._kind(job, found)
             if used.get(kind, 0) >= preferences.slots_for(kind):
                 continue
             if _newest_code() != self._code:
@@ -216,34 +236,38 @@ class Supervisor:
                 self.is_outdated = True
                 return
             used[kind] = used.get(kind, 0) + 1
-            self._start(record)
+            self._start(job)
 
-    def _start(self, record: RunRecord) -> None:
-        self._waiting.remove(record)
+    def _start(self, job: Job) -> None:
+        self._waiting.remove(job)
         problem = disk_problem(self._store)
         if problem is not None:
-            refuse_for_disk(self._store, record.id, problem)
-            self._say(f"{record.id} is not started: {problem}")
+            refuse_for_disk(self._store, job.key, problem)
+            self._say(f"{job.key} is not started: {problem}")
             return
         launch: Launcher = start_cold if self._warm is None else self._warm
         try:
-            start(self._store, record.id, launch)
-            self._say(f"{record.id} is started.")
+            if isinstance(job, EvaluationRecord):
+                start_evaluation(self._evaluations, job.key)
+            else:
+                start(self._store, job.key, launch)
+            self._say(f"{job.key} is started.")
         except BceError as error:  # taken out of the queue in the meantime, or it could not be started
             self._say(str(error))
             return
-        self._active[record.id] = self._store.record(record.id)
+        self._active[job.key] = self._records_of(job).record(job.key)
 
-    def _kind(self, record: RunRecord, found: devices.Devices | None) -> devices.Kind:
-        known = self._kinds.get(record.id)
+    def _kind(self, job: Job, found: devices.Devices | None) -> devices.Kind:
+        """The kind of device whose place the job takes; an evaluation's is that of its run."""
+        known = self._kinds.get(job.run_id)
         if known is not None:
             return known
         try:
-            kind = devices.kind_for(self._store.config(record.id), found)
+            kind = devices.kind_for(self._store.config(job.run_id), found)
         except BceError:
             kind = "cpu"
         if found is not None:
-            self._kinds[record.id] = kind
+            self._kinds[job.run_id] = kind
         return kind
 
     def _keep_warm(self) -> None:
@@ -255,9 +279,9 @@ class Supervisor:
             self._warm.stop()
 
 
-def _patience(record: RunRecord) -> timedelta:
-    """How long a run may take to save and stop: longer where a single step takes long."""
-    pace = record.progress.steps_per_second if record.progress else None
+def _patience(job: Job) -> timedelta:
+    """How long a job may take to save and stop: longer for a run of which a single step takes long."""
+    pace = job.progress.steps_per_second if isinstance(job, RunRecord) and job.progress else None
     steps = timedelta(seconds=_SAVE_PATIENCE_STEPS / pace) if pace else timedelta(0)
     return max(_SAVE_PATIENCE, steps)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bcecore.files import read_json, write_json
+from bcecore.store.evaluations import awaited_steps
 
 MARKER = "complete"
 STATE_FILE = "trainer_state.json"
@@ -98,15 +99,18 @@ def mark_complete(checkpoint: Path) -> None:
 def rotate(run_directory: Path, limit: int | None, best: int | None) -> None:
     """Delete the oldest whole checkpoints beyond `limit`.
 
-    The one at step `best` stays, and so does the newest that a run can go on from, which need not be the newest.
+    The one at step `best` stays, and so does the newest that a run can go on from, which need not be the newest. Those
+    that an evaluation waits for stay until the next time.
     """
     if limit is None:
         return
     whole = [checkpoint for checkpoint in checkpoints(run_directory) if checkpoint.complete]
     old = whole[: -max(limit, 1)]
-    last = last_complete(run_directory) if old else None
+    if not old:
+        return
+    last, awaited = last_complete(run_directory), awaited_steps(run_directory)
     for checkpoint in old:
-        if checkpoint.step != best and checkpoint != last:
+        if checkpoint.step != best and checkpoint != last and checkpoint.step not in awaited:
             # The marker goes first: a deletion that is cut short must not leave something that looks whole.
             (checkpoint.directory / MARKER).unlink(missing_ok=True)
             shutil.rmtree(checkpoint.directory)

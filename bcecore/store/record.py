@@ -1,9 +1,12 @@
-"""The run record (`run.json`): what is known about a run besides its settings, and which status may follow which."""
+"""The run record (`run.json`): what is known about a run besides its settings, and which status may follow which.
+
+What a run has in common with any other job (an evaluation, see `store.evaluations`) is in `JobRecord`.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -101,27 +104,71 @@ class Failure(BaseModel):
     detail: str = ""
 
 
-class RunRecord(BaseModel):
-    """Everything in `run.json`. Frozen: changes go through the store, which checks them."""
+class JobRecord(BaseModel):
+    """What is known about anything that waits, is carried out by a process, and ends. Frozen: a store changes it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    noun: ClassVar[str]
+    """What a sentence calls it."""
+    process_noun: ClassVar[str]
+    """What a sentence calls its process."""
 
     id: str
     name: str
     created: datetime
     status: Status = "queued"
     status_since: datetime
-    recipe: str | None = None
-    tags: tuple[str, ...] = ()
-    notes: str = ""
     process: ProcessIdentity | None = None
     place: str | None = None
-    """The directory in which the run was queued or started (`identity.place_of`): a copy of it is another one, to which
+    """The directory in which the job was queued or started (`identity.place_of`): a copy of it is another one, to which
     neither the process nor the place in the queue belongs."""
     started: datetime | None = None
     ended: datetime | None = None
-    progress: Progress | None = None
     failure: Failure | None = None
+
+    @property
+    def key(self) -> str:
+        """What the queue and the stores call it: its id, for what belongs to a run behind the run's id and a slash."""
+        return self.id
+
+    @property
+    def step_reached(self) -> int | None:
+        """The step of training at which it is, or ended, for the record of a failure."""
+        return None
+
+    @property
+    def counts(self) -> tuple[int, int] | None:
+        """What is done and how much there is to do, in the job's own unit; None before it is known."""
+        return None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the job's process is at work, as far as the record says."""
+        return self.status in ACTIVE
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come unless somebody starts the job again."""
+        return self.status not in ACTIVE and self.status not in WAITING
+
+    def elapsed_seconds(self, at: datetime) -> float | None:
+        """Seconds from the start of the work to its end, or to `at` while it is going on."""
+        if self.started is None:
+            return None
+        return max(0.0, ((self.ended or at) - self.started).total_seconds())
+
+
+class RunRecord(JobRecord):
+    """Everything in `run.json`. Frozen: changes go through the store, which checks them."""
+
+    noun: ClassVar[str] = "run"
+    process_noun: ClassVar[str] = "training process"
+
+    recipe: str | None = None
+    tags: tuple[str, ...] = ()
+    notes: str = ""
+    progress: Progress | None = None
     resume_from: str | None = None
     """Where the next process begins: "last", the step of a checkpoint, or None for the beginning."""
     archived: bool = False
@@ -137,30 +184,30 @@ class RunRecord(BaseModel):
     """What the training process found out: weights of the model, the future-leak probe, the Trainer's totals."""
 
     @property
-    def is_active(self) -> bool:
-        """Whether the run's process is at work, as far as the record says."""
-        return self.status in ACTIVE
+    def run_id(self) -> str:
+        """The run that this job is, or belongs to."""
+        return self.id
 
     @property
-    def is_over(self) -> bool:
-        """Whether nothing more will come unless somebody starts the run again."""
-        return self.status not in ACTIVE and self.status not in WAITING
+    def step_reached(self) -> int | None:
+        """The step at which the run is, or ended; None before the first."""
+        return self.progress.step if self.progress else None
 
-    def elapsed_seconds(self, at: datetime) -> float | None:
-        """Seconds from the start of training to its end, or to `at` while it is going on."""
-        if self.started is None:
-            return None
-        return max(0.0, ((self.ended or at) - self.started).total_seconds())
+    @property
+    def counts(self) -> tuple[int, int] | None:
+        """Steps that are done, and all of them."""
+        return (self.progress.step, self.progress.total_steps) if self.progress else None
 
 
 def following(status: Status) -> frozenset[Status]:
-    """The statuses that a run in `status` may get next."""
+    """The statuses that a job in `status` may get next."""
     return frozenset(transition.after for transition in TRANSITIONS if transition.before == status)
 
 
-def check_transition(record: RunRecord, status: Status) -> None:
-    """Raise RunError unless a run in `record.status` may become `status`."""
+def check_transition(record: JobRecord, status: Status) -> None:
+    """Raise RunError unless a job in `record.status` may become `status`."""
     allowed = following(record.status)
     if status not in allowed:
         others = ", ".join(sorted(allowed)) or "nothing else"
-        raise RunError(f"Run {record.id} is {record.status} and cannot become {status}; it can become {others}.")
+        who = f"{record.noun.capitalize()} {record.key}"
+        raise RunError(f"{who} is {record.status} and cannot become {status}; it can become {others}.")

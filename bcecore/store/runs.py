@@ -7,31 +7,27 @@ import re
 import secrets
 import shutil
 import unicodedata
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import filelock
 
 from bcecore.config import RunConfig
 from bcecore.errors import ConfigError, RunError
 from bcecore.files import disk_full_explained, read_json, write_json
 from bcecore.settings import parse_config
-from bcecore.store.identity import ProcessIdentity, place_of
+from bcecore.store.identity import place_of
 from bcecore.store.imported import IMPORT_FILE, Imported
-from bcecore.store.record import Failure, RunRecord, Status, check_transition, now
+from bcecore.store.record import Failure, RunRecord, now
+from bcecore.store.records import RecordStore
 
 RUNS_DIR_VARIABLE = "BCE_RUNS_DIR"
 MAX_NAME_CHARACTERS = 100
 RECORD_FILE = "run.json"
-RECORD_COPY = "run.copy.json"
-"""The record as of the last change of status, for when the first file is damaged."""
 
 _REPOSITORY = Path(__file__).parent.parent.parent
-_RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9-]{1,40}-[0-9a-f]{4}", re.ASCII)
-_LOCK_SECONDS = 10.0
+JOB_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9-]{1,40}-[0-9a-f]{4}", re.ASCII)
+"""What the id of a run looks like, and of whatever is done with a run; nothing else is ever used as a path."""
 
 
 def default_runs_directory() -> Path:
@@ -46,24 +42,39 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain)[:40].strip("-") or "run"
 
 
-class RunStore:
+def new_id(name: str, created: datetime) -> str:
+    """An id that no other job has."""
+    return f"{created:%Y%m%d-%H%M%S}-{slug(name)}-{secrets.token_hex(2)}"
+
+
+def said_by(job_id: str) -> tuple[str, datetime]:
+    """The name and the moment of creation that an id tells, for a job whose record cannot be read."""
+    date, clock, rest = job_id.split("-", 2)
+    try:
+        created = datetime.strptime(date + clock, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    except ValueError:  # made up by somebody
+        created = datetime(2000, 1, 1, tzinfo=UTC)
+    return rest.rpartition("-")[0].replace("-", " "), created
+
+
+class RunStore(RecordStore[RunRecord]):
     """The runs in one directory. Safe to use from several processes at once."""
 
     def __init__(self, root: Path | None = None) -> None:
+        super().__init__(RunRecord, "run")
         self.root = (root or default_runs_directory()).expanduser().resolve()
-        self._known: dict[str, tuple[tuple[int, int, int], RunRecord]] = {}
 
     # -- where things are
 
     def directory(self, run_id: str) -> Path:
         """The directory of a run. Raises RunError for a name that is not a run id or a run that is not there."""
-        directory = self._checked(run_id)
-        if not _has_record(directory):
+        directory = self._place(run_id)
+        if not self.has_record(directory):
             raise RunError(f"There is no run {run_id} in {self.root}. `python -m bcecore runs` lists the runs.")
         return directory
 
-    def _checked(self, run_id: str) -> Path:
-        if not _RUN_ID.fullmatch(run_id):
+    def _place(self, run_id: str) -> Path:
+        if not JOB_ID.fullmatch(run_id):
             raise RunError(f"{run_id!r} is not the id of a run. `python -m bcecore runs` lists the runs.")
         return self.root / run_id
 
@@ -72,7 +83,7 @@ class RunStore:
 
         Raises RunError when there is no such run, or several.
         """
-        if _RUN_ID.fullmatch(reference) and _has_record(self.root / reference):
+        if JOB_ID.fullmatch(reference) and self.has_record(self.root / reference):
             return reference
         matches = [
             record.id
@@ -89,21 +100,6 @@ class RunStore:
         )
 
     # -- reading
-
-    def record(self, run_id: str) -> RunRecord:
-        """The record of a run; its second copy where the first is damaged.
-
-        Raises RunError for one that is not there or cannot be read.
-        """
-        path = self.directory(run_id) / RECORD_FILE
-        try:
-            return RunRecord.model_validate(read_json(path))
-        except (OSError, ValueError) as error:
-            try:
-                return RunRecord.model_validate(read_json(path.with_name(RECORD_COPY)))
-            except (OSError, ValueError):
-                pass
-            raise RunError(f"The record of run {run_id} ({path}) is damaged and cannot be read: {error}") from error
 
     def config(self, run_id: str) -> RunConfig:
         """The frozen settings of a run. Raises RunError when they cannot be read."""
@@ -127,33 +123,23 @@ class RunStore:
             if self.root.exists():
                 raise RunError(f"{self.root} is not a folder. Choose one with --runs-dir or {RUNS_DIR_VARIABLE}.")
             return []
-        names = [entry.name for entry in os.scandir(self.root) if _RUN_ID.fullmatch(entry.name)]
-        return sorted((name for name in names if _has_record(self.root / name)), reverse=True)
+        names = [entry.name for entry in os.scandir(self.root) if JOB_ID.fullmatch(entry.name)]
+        return sorted((name for name in names if self.has_record(self.root / name)), reverse=True)
 
     def records(self) -> list[RunRecord]:
         """The records of all runs, newest first; those that have not changed are not read again.
 
         One that is damaged beyond reading is there too, as crashed with the reason: no run may disappear.
         """
-        found = []
-        known = self._known
-        self._known = {}
-        for run_id in self.ids():
-            try:
-                file = (self.root / run_id / RECORD_FILE).stat()
-                state = (file.st_ino, file.st_mtime_ns, file.st_size)
-            except FileNotFoundError:
-                state = (0, 0, 0)
-            before = known.get(run_id)
-            try:
-                record = before[1] if before is not None and before[0] == state else self.record(run_id)
-            except RunError as error:
-                if _has_record(self.root / run_id):  # and was not deleted a moment ago
-                    found.append(_damaged(run_id, str(error)))
-                continue
-            self._known[run_id] = (state, record)
-            found.append(record)
+        ids = self.ids()
+        found = self._listed(ids)
+        self._forget_others(ids)
         return found
+
+    def _damaged(self, run_id: str, message: str) -> RunRecord:
+        name, created = said_by(run_id)
+        failure = Failure(message=message)
+        return RunRecord(id=run_id, name=name, created=created, status="crashed", status_since=created, failure=failure)
 
     # -- writing
 
@@ -172,7 +158,7 @@ class RunStore:
         """
         name = check_name(name)
         created = now()
-        run_id = f"{created:%Y%m%d-%H%M%S}-{slug(name)}-{secrets.token_hex(2)}"
+        run_id = new_id(name, created)
         unfinished = self.root / f".new-{run_id}"
         self._make(unfinished)
         try:
@@ -198,82 +184,6 @@ class RunStore:
                 f"A run cannot be kept in {self.root}: {reason}. Choose another folder with --runs-dir or "
                 f"{RUNS_DIR_VARIABLE}, or change the folder's permissions."
             ) from error
-
-    def update(self, run_id: str, *, durable: bool = True, **changes: Any) -> RunRecord:
-        """Change fields of a run's record (not its status) and return the new record."""
-        assert "status" not in changes, "a status changes through `transition`"
-        with self.locked(run_id):
-            record = self.record(run_id).model_copy(update=changes)
-            self._write(self.directory(run_id), record, durable=durable)
-        return record
-
-    def transition(self, run_id: str, status: Status, **changes: Any) -> RunRecord:
-        """Give a run a new status, with other changes in the same write. Raises RunError if it may not follow."""
-        with self.locked(run_id):
-            before = self.record(run_id)
-            check_transition(before, status)
-            directory = self.directory(run_id)
-            if status in ("queued", "starting"):
-                changes["place"] = place_of(directory)
-            record = before.model_copy(update={**changes, "status": status, "status_since": now()})
-            self._write(directory, record)
-        return record
-
-    def mark_dead(self, run_id: str, expected: RunRecord, status: Status, **changes: Any) -> RunRecord:
-        """Like `transition`, but only if the record is still in the state that `expected` shows.
-
-        For a judgement that somebody else's process is gone, made on a record that may have changed since.
-        """
-        with self.locked(run_id):
-            before = self.record(run_id)
-            if (before.status, before.process) != (expected.status, expected.process):
-                return before
-            check_transition(before, status)
-            record = before.model_copy(update={**changes, "status": status, "status_since": now()})
-            self._write(self.directory(run_id), record)
-        return record
-
-    def adopt(self, run_id: str, process: ProcessIdentity) -> None:
-        """Record which process was started for a run, unless that process has already done so itself."""
-        with self.locked(run_id):
-            record = self.record(run_id)
-            if record.status == "starting" and record.process is None:
-                self._write(self.directory(run_id), record.model_copy(update={"process": process}))
-
-    def _write(self, directory: Path, record: RunRecord, *, durable: bool = True) -> None:
-        content = record.model_dump(mode="json")
-        write_json(directory / RECORD_FILE, content, durable=durable)
-        if durable:  # all but the progress, which is written too often and can be lost
-            write_json(directory / RECORD_COPY, content, durable=False)
-
-    @contextmanager
-    def locked(self, run_id: str) -> Iterator[None]:
-        """Nobody else changes the run's record meanwhile. Raises RunError if somebody else does not finish."""
-        path = self.directory(run_id) / "run.lock"
-        try:
-            with filelock.FileLock(path, timeout=_LOCK_SECONDS):
-                yield
-        except filelock.Timeout:
-            raise RunError(
-                f"Run {run_id} is being changed by another process that does not finish. Try again."
-            ) from None
-
-
-def _damaged(run_id: str, message: str) -> RunRecord:
-    """What can be said of a run whose record cannot be read: what its id says."""
-    date, clock, rest = run_id.split("-", 2)
-    try:
-        created = datetime.strptime(date + clock, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-    except ValueError:  # made up by somebody
-        created = datetime(2000, 1, 1, tzinfo=UTC)
-    name = rest.rpartition("-")[0].replace("-", " ")
-    return RunRecord(
-        id=run_id, name=name, created=created, status="crashed", status_since=created, failure=Failure(message=message)
-    )
-
-
-def _has_record(directory: Path) -> bool:
-    return (directory / RECORD_FILE).is_file() or (directory / RECORD_COPY).is_file()
 
 
 def check_name(name: str) -> str:

@@ -1,10 +1,14 @@
-"""Reading texts out of .txt, .jsonl, .csv and .parquet files, with a clear sentence for every file that is not one."""
+"""Reading texts, and their labels, out of .txt, .jsonl, .csv and .parquet files.
+
+A file that is not what it should be gets a clear sentence that says what and where.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -36,6 +40,52 @@ def read_texts(path: Path, column: str = "text") -> list[str]:
     `column` names the column (or JSON key) and is ignored for .txt. Raises TextError for anything that is not a
     readable text file; the message says what and where.
     """
+    return [text for text in read_rows(path, column) if text]
+
+
+def read_rows(path: Path, column: str = "text") -> list[str]:
+    """Like `read_texts`, but a row without text is there too, as an empty string."""
+    texts = [text.strip() for text in _read(path, _Column(column))]
+    if not any(texts):
+        raise TextError(f"{path.name} has no text in it, only empty lines. Use a file with at least two lines of text.")
+    return texts
+
+
+def read_labelled(path: Path, text_column: str = "text", label_column: str = "label") -> list[tuple[str, str]]:
+    """The texts of a file and their labels, stripped, in order; an empty string where one is missing.
+
+    A label may also be a whole number or true or false. Raises TextError as `read_texts`, for a .txt file, which has
+    no labels, and for one in which no row has one.
+    """
+    if path.suffix.lower() == ".txt":
+        raise TextError(
+            f"{path.name} holds texts only. Labels take a file with columns: .csv, .jsonl or .parquet, one column for "
+            "the text and one for the label."
+        )
+    texts = read_rows(path, text_column)
+    labels = [label.strip() for label in _read(path, _Column(label_column, is_label=True))]
+    if not any(labels):
+        raise TextError(
+            f"No row of {path.name} has a label in the column '{label_column}'. Name the column with the labels.",
+            field="data.column",
+        )
+    return list(zip(texts, labels, strict=True))
+
+
+@dataclass(frozen=True)
+class _Column:
+    """What is read out of every row."""
+
+    name: str
+    is_label: bool = False
+    """A label is missing in some rows, and may be a number; a text is neither."""
+
+
+_Reader = Callable[[IO[str], Path, _Column], Iterator[str]]
+
+
+def _read(path: Path, column: _Column) -> list[str]:
+    """What the column of a file holds, row by row; empty for a row that holds nothing there."""
     suffix = path.suffix.lower()
     try:
         if path.is_dir():
@@ -46,16 +96,12 @@ def read_texts(path: Path, column: str = "text") -> list[str]:
             raise TextError(f"There is no file {path}. Check the name and the folder.")
         if path.stat().st_size == 0:
             raise TextError(f"{path.name} is empty. Use a file with at least two lines of text.")
-        raw = _read_parquet(path, column) if suffix == ".parquet" else _read_text_file(path, _READERS[suffix], column)
+        return _read_parquet(path, column) if suffix == ".parquet" else _read_text_file(path, _READERS[suffix], column)
     except OSError as error:
         raise TextError(f"{path} could not be read: {error.strerror or error}.") from error
-    texts = [stripped for text in raw if (stripped := text.strip())]
-    if not texts:
-        raise TextError(f"{path.name} has no text in it, only empty lines. Use a file with at least two lines of text.")
-    return texts
 
 
-def _read_text_file(path: Path, reader: Callable[[IO[str], Path, str], Iterator[str]], column: str) -> list[str]:
+def _read_text_file(path: Path, reader: _Reader, column: _Column) -> list[str]:
     with path.open("rb") as file:
         if b"\0" in file.read(_SNIFFED_BYTES):
             raise TextError(
@@ -98,12 +144,12 @@ def _lines(file: IO[str], path: Path) -> Iterator[tuple[int, str]]:
         yield number, line
 
 
-def _read_txt(file: IO[str], path: Path, _column: str) -> Iterator[str]:
+def _read_txt(file: IO[str], path: Path, _column: _Column) -> Iterator[str]:
     for _, line in _lines(file, path):
         yield line
 
 
-def _read_jsonl(file: IO[str], path: Path, column: str) -> Iterator[str]:
+def _read_jsonl(file: IO[str], path: Path, column: _Column) -> Iterator[str]:
     for number, line in _lines(file, path):
         if not line.strip():
             continue
@@ -115,20 +161,21 @@ def _read_jsonl(file: IO[str], path: Path, column: str) -> Iterator[str]:
             ) from error
         if not isinstance(row, dict):
             raise TextError(
-                f'Line {number:,} of {path.name} is not a JSON object. Every line has to be one, {{"{column}": ...}}.'
+                f"Line {number:,} of {path.name} is not a JSON object. Every line has to be one, "
+                f'{{"{column.name}": ...}}.'
             )
-        if column not in row:
+        if column.name not in row and not column.is_label:
             raise TextError(_no_column(path, column, ", ".join(row), f"line {number:,}"), field="data.column")
-        yield _as_text(row[column], path, number)
+        yield _as_text(row.get(column.name), path, number, column)
 
 
-def _read_csv(file: IO[str], path: Path, column: str) -> Iterator[str]:
+def _read_csv(file: IO[str], path: Path, column: _Column) -> Iterator[str]:
     csv.field_size_limit(MAX_LINE_CHARACTERS)
     try:
         # Strict, or a quotation mark that is never closed makes one text of all the lines behind it.
         reader = csv.DictReader(file, strict=True)
         header = reader.fieldnames or []
-        if column not in header:
+        if column.name not in header:
             raise TextError(_no_column(path, column, ", ".join(header), "its first line"), field="data.column")
         for row in reader:
             if any(row.get(None) or ()):
@@ -136,7 +183,7 @@ def _read_csv(file: IO[str], path: Path, column: str) -> Iterator[str]:
                     f"Line {reader.line_num:,} of {path.name} has more fields than the first line has names. "
                     "Quote texts that hold commas."
                 )
-            yield _as_text(row[column], path, reader.line_num)
+            yield _as_text(row[column.name], path, reader.line_num, column)
     except csv.Error as error:
         raise TextError(
             f"{path.name} is not a well-formed CSV file near line {reader.line_num + 1:,} ({error}). "
@@ -145,29 +192,33 @@ def _read_csv(file: IO[str], path: Path, column: str) -> Iterator[str]:
         ) from error
 
 
-def _read_parquet(path: Path, column: str) -> list[str]:
+def _read_parquet(path: Path, column: _Column) -> list[str]:
     # Imported here: pyarrow.parquet takes 0.2 s, and most texts are plain.
     import pyarrow
     import pyarrow.parquet
 
     try:
         names = pyarrow.parquet.read_schema(path).names
-        if column not in names:
+        if column.name not in names:
             raise TextError(_no_column(path, column, ", ".join(names), "the file"), field="data.column")
-        if names.count(column) > 1:
-            raise TextError(f"{path.name} has several columns '{column}'. Name another one.", field="data.column")
-        values = pyarrow.parquet.read_table(path, columns=[column]).column(column).to_pylist()
+        if names.count(column.name) > 1:
+            raise TextError(f"{path.name} has several columns '{column.name}'. Name another one.", field="data.column")
+        values = pyarrow.parquet.read_table(path, columns=[column.name]).column(column.name).to_pylist()
     except pyarrow.ArrowException as error:
         raise TextError(f"{path.name} is not a readable Parquet file: {error}") from error
-    return [_as_text(value, path, number) for number, value in enumerate(values, start=1)]
+    return [_as_text(value, path, number, column) for number, value in enumerate(values, start=1)]
 
 
-def _as_text(value: object, path: Path, number: int) -> str:
+def _as_text(value: object, path: Path, number: int, column: _Column) -> str:
     if value is None:
         return ""
+    if column.is_label:
+        value = _label_as_text(value)
     if not isinstance(value, str):
+        what = "label" if column.is_label else "text"
         raise TextError(
-            f"Row {number:,} of {path.name} holds {value!r} where a text was expected. Name the column with the texts.",
+            f"Row {number:,} of {path.name} holds {value!r} where a {what} was expected. "
+            f"Name the column with the {what}s.",
             field="data.column",
         )
     if len(value) > MAX_LINE_CHARACTERS:
@@ -185,8 +236,18 @@ def _as_text(value: object, path: Path, number: int) -> str:
     return value
 
 
-def _no_column(path: Path, column: str, found: str, where: str) -> str:
-    return f"{path.name} has no column '{column}': {where} has {found or 'no columns'}. Name one of those."
+def _label_as_text(value: object) -> object:
+    """A number that stands for a class, as text; anything else as it is."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    # In tables a whole number becomes a fraction where labels are missing in other rows.
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+        return str(int(value))
+    return "" if value != value else value
+
+
+def _no_column(path: Path, column: _Column, found: str, where: str) -> str:
+    return f"{path.name} has no column '{column.name}': {where} has {found or 'no columns'}. Name one of those."
 
 
 _READERS = {".txt": _read_txt, ".jsonl": _read_jsonl, ".csv": _read_csv}

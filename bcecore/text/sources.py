@@ -93,6 +93,13 @@ def _from_hub(source: str, name: str, field: str) -> Path | None:
         raise ModelError(_offline_message(source, field), field=field) from error
 
 
+def hub_is_reachable() -> bool:
+    """Whether the Hugging Face Hub answers; takes at most 5 s. False where `HF_HUB_OFFLINE` says not to ask."""
+    from huggingface_hub import constants
+
+    return _reachable(constants.ENDPOINT)
+
+
 def _reachable(endpoint: str) -> bool:
     """Whether the Hub answers at all, asked once: its own client retries for 23 seconds before it gives up."""
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):

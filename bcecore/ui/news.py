@@ -12,7 +12,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from bcecore.store.record import RunRecord, Status, now
+from bcecore.store.record import JobRecord, Status, now
 from bcecore.ui.words import STATUS_WORDS, plain
 
 _NEWS = "news"
@@ -42,8 +42,8 @@ def say(words: str, icon: str = ":material/info:") -> None:
     _news().waiting.append((plain(words), icon))
 
 
-def tell(records: Iterable[RunRecord]) -> None:
-    """Show what waits to be said, and which runs have ended since the last time; those from before are no news."""
+def tell(records: Iterable[JobRecord]) -> None:
+    """Show what waits to be said, and which jobs have ended since the last time; those from before are no news."""
     news = _news()
     for record in records:
         ending = (record.id, record.status_since)

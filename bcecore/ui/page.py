@@ -21,10 +21,13 @@ from bcecore.ui import dialogs, news
 
 PRODUCT = "BCE Lab"
 RUN_PARAMETER = "run"
-"""Name of the query parameter that says which run the Run page shows."""
+"""Name of the query parameter that says which run the Run page shows, or the Evaluate page is about."""
 FROM_PARAMETER, SET_PARAMETER = "from", "set"
 """Names of the query parameters of the Launch page: the run whose settings fill the form, and changes to them."""
+EVALUATION_PARAMETER = "evaluation"
+"""Name of the query parameter that says which evaluation of the run the Evaluate page shows; without it, a new one."""
 HOME_PAGE, LAUNCH_PAGE, RUN_PAGE, SETTINGS_PAGE = "app.py", "pages/Launch.py", "pages/Run.py", "pages/Settings.py"
+EVALUATE_PAGE = "pages/Evaluate.py"
 
 _LOOKED_FOR_SUPERVISOR = "page:looked-for-supervisor"
 _LOOK_SECONDS = 5.0
@@ -53,6 +56,7 @@ def begin(title: str) -> RunStore:
         st.page_link(HOME_PAGE, label="Home", icon=":material/home:")
         st.page_link(LAUNCH_PAGE, label="Launch", icon=":material/rocket_launch:")
         st.page_link(RUN_PAGE, label="Run", icon=":material/monitoring:")
+        st.page_link(EVALUATE_PAGE, label="Evaluate", icon=":material/fact_check:")
         st.page_link(SETTINGS_PAGE, label="Settings", icon=":material/settings:")
         st.caption("BCE here is the Behavioral Consciousness Engine, not binary cross-entropy.")
     store = RunStore()

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from bcecore.config import RunConfig
 from bcecore.errors import DiskFullError, RunError
 from bcecore.settings import with_values
-from bcecore.store import runs
+from bcecore.store import records, runs
 from bcecore.store.identity import ProcessIdentity, own_identity
 from bcecore.store.record import now
 from bcecore.store.runs import RunStore, check_name, default_runs_directory, slug
@@ -102,7 +102,8 @@ def test_a_run_whose_records_cannot_be_written_leaves_nothing_behind(
             raise DiskFullError("The disk is full.")
         real(path, value, **options)
 
-    monkeypatch.setattr(runs, "write_json", fail)
+    for module in (runs, records):
+        monkeypatch.setattr(module, "write_json", fail)
     with pytest.raises(DiskFullError):
         make(store)
     assert list(store.root.iterdir()) == []
@@ -323,7 +324,7 @@ def test_a_transition_changes_status_time_and_what_comes_with_it(
 ) -> None:
     run_id = make(store)
     later = now() + timedelta(minutes=1)
-    monkeypatch.setattr(runs, "now", lambda: later)
+    monkeypatch.setattr(records, "now", lambda: later)
     record = store.transition(run_id, "starting", process=SOMEBODY)
     assert record == store.record(run_id)
     assert (record.status, record.status_since, record.process) == ("starting", later, SOMEBODY)
@@ -368,7 +369,7 @@ def test_a_run_is_marked_dead_only_as_it_was_seen(store: RunStore) -> None:
 
 def test_a_lock_that_is_never_released_is_said_so(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = make(store)
-    monkeypatch.setattr(runs, "_LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(records, "_LOCK_SECONDS", 0.05)
     with (
         filelock.FileLock(store.root / run_id / "run.lock"),
         pytest.raises(RunError, match="is being changed by another process that does not finish"),

@@ -21,6 +21,8 @@ from bcecore.text.reading import (
     MAX_LINE_CHARACTERS,
     SAMPLE_TRAIN_FILE,
     SAMPLE_VALIDATION_FILE,
+    read_labelled,
+    read_rows,
     read_texts,
     text_path,
 )
@@ -316,3 +318,69 @@ def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     path = write(tmp_path / "a.txt", ["bir"])
     monkeypatch.setattr(Path, "open", fail)
     assert str(refusal(path)) == f"{path} could not be read: Input/output error."
+
+
+# Labels
+
+
+LABELLED = [("  bir ", " a "), ("iki, üç", "b"), (None, "a"), ("dört", None), ("beş", ""), ("altı", "b")]
+PAIRS = [("bir", "a"), ("iki, üç", "b"), ("", "a"), ("dört", ""), ("beş", ""), ("altı", "b")]
+
+
+def write_labelled(path: Path, rows: list[tuple[Any, Any]]) -> Path:
+    """A file of the kind that `path` says, with these texts and labels."""
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows))
+    elif path.suffix == ".csv":
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("text", "label"), *rows])
+    else:
+        texts, labels = zip(*rows, strict=True)
+        pyarrow.parquet.write_table(pyarrow.table({"text": texts, "label": labels}), path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+def test_texts_and_labels_stay_together(tmp_path: Path, suffix: str) -> None:
+    path = write_labelled(tmp_path / f"a{suffix}", LABELLED)
+    assert read_labelled(path) == PAIRS
+    assert read_rows(path) == [text for text, _ in PAIRS]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+@pytest.mark.parametrize(
+    ("labels", "read"),
+    [
+        ([0, 1, None], ["0", "1", ""]),
+        ([1.0, 0.0, None], ["1", "0", ""]),
+        ([True, False, True], ["true", "false", "true"]),
+    ],
+)
+def test_labels_may_be_numbers(tmp_path: Path, suffix: str, labels: list[Any], read: list[str]) -> None:
+    path = write_labelled(tmp_path / f"a{suffix}", [("bir", label) for label in labels])
+    assert [label for _, label in read_labelled(path)] == read
+
+
+def test_a_label_that_is_not_there_in_some_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "bir", "label": "a"}\n\n{"text": "iki"}\n')
+    assert read_labelled(path) == [("bir", "a"), ("iki", "")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("a.jsonl", '{"text": "bir"}\n', "No row of a.jsonl has a label in the column 'label'"),
+        ("a.csv", "text,class\nbir,a\n", "a.csv has no column 'label': its first line has text, class"),
+        ("a.csv", "text,label\nbir,\n", "No row of a.csv has a label in the column 'label'"),
+        ("a.jsonl", '{"text": "bir", "label": ["a"]}\n', "Row 1 of a.jsonl holds ['a'] where a label was expected"),
+        ("a.jsonl", '{"text": "bir", "label": 0.5}\n', "Row 1 of a.jsonl holds 0.5 where a label was expected"),
+        ("a.jsonl", '{"text": 1, "label": "a"}\n', "Row 1 of a.jsonl holds 1 where a text was expected"),
+        ("a.txt", "bir\n", "a.txt holds texts only. Labels take a file with columns"),
+    ],
+)
+def test_labels_that_cannot_be_read_are_told(tmp_path: Path, name: str, content: str, why: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(TextError) as caught:
+        read_labelled(tmp_path / name)
+    assert why in str(caught.value)

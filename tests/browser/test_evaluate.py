@@ -1,0 +1,182 @@
+"""Evaluate in a real browser: two checkpoints of a run on two files, from the form to the hardest example."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from bcecore.store.evaluations import EvaluationStore
+from tests.browser.conftest import Dashboard
+from tests.evaluation.scored import trained_run
+
+# Loading the model takes some seconds where nothing else is going on; a busy machine is no failure.
+PATIENCE = 180_000
+FILES = {
+    "fables.txt": "The fox looked at the grapes and walked away.\nA tortoise and a hare ran a race in the morning.\n",
+    "sums.txt": "Two and two make four.\nSeven times eight is fifty-six, which nobody here had expected at all.\n",
+}
+pytestmark = pytest.mark.timeout(600)
+
+
+def section(page: Page, key: str) -> Locator:
+    return page.locator(f".st-key-{key}")
+
+
+def tables(page: Page, key: str, number: int) -> list[Locator]:
+    """The tables of a section, once all of them are drawn."""
+    found = section(page, key).locator("table")
+    expect(found).to_have_count(number)
+    return found.all()
+
+
+def cells(table: Locator) -> list[list[str]]:
+    """The words of a table, row by row."""
+    return [row.locator("th, td").all_inner_texts() for row in table.locator("tr").all()]
+
+
+def downloaded(page: Page, label: str, into: Path) -> Path:
+    with page.expect_download() as download:
+        page.get_by_role("button", name=label).click()
+    path = into / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def scrolls_sideways(page: Page) -> int:
+    wide: int = page.evaluate(
+        "(() => { const main = document.querySelector('[data-testid=stMain]');"
+        " return main.scrollWidth - main.clientWidth; })()"
+    )
+    return wide
+
+
+def test_two_checkpoints_on_two_files(page: Page, dashboard: Dashboard, tmp_path: Path) -> None:
+    run_id = trained_run(dashboard.store)
+    paths = []
+    for name, text in FILES.items():
+        paths.append(tmp_path / name)
+        paths[-1].write_text(text, encoding="utf-8")
+
+    # The form: both checkpoints, both files, and not the run's own text.
+    page.goto(f"{dashboard.url}/Evaluate?run={run_id}")
+    page.get_by_role("button", name="Step 10", exact=True).click()
+    page.get_by_role("button", name="My own files").click()
+    expect(section(page, "evaluate-files")).to_be_visible()
+    page.get_by_role("button", name="Its own checking text").click()
+    expect(page.get_by_text("Not ready yet. Look at: My own files.")).to_be_visible()
+    section(page, "uploader-files").locator("input[type=file]").set_input_files(paths)
+    expect(page.get_by_text("2 checkpoints on 4 texts")).to_be_visible()
+    page.get_by_role("button", name="Evaluate", exact=True).click()
+
+    # It waits, works and ends by itself, without the page being touched.
+    expect(page.get_by_role("heading", name="2 checkpoints on fables, sums")).to_be_visible()
+    expect(page.get_by_role("tab", name="On and off")).to_be_visible(timeout=PATIENCE)
+    assert re.search(r"[?&]evaluation=\d{8}-\d{6}-2-checkpoints-on-fables-sums-[0-9a-f]{4}", page.url)
+    (record,) = EvaluationStore(dashboard.store).records(run_id)
+    result = EvaluationStore(dashboard.store).result(record.key)
+    assert record.status == "finished" and result is not None
+
+    # The difference: as the report measured it, and what the model predicts.
+    reported, parts, totals = tables(page, "as-reported", 3)
+    at_20 = {split: result["splits"][split]["checkpoints"]["20"] for split in ("fables", "sums")}
+    on = f"{at_20['fables']['report_eval_loss_on']:.4f}"
+    off = f"{at_20['fables']['report_eval_loss_off']:.5f}"
+    assert [row[:3] for row in cells(reported)[1:3]] == [["fables", "BCE on", on], ["", "BCE off", off]]
+    for row in cells(parts)[1:]:
+        assert row[4] == "0" and row[3] == row[5] != "0"
+    assert len(cells(totals)) == 1 + 4
+    why = section(page, "as-reported").get_by_text("BCE adds its own term; the model predicts the same.")
+    expect(why).to_have_count(2)
+    predicted = cells(section(page, "predicted").locator("table").first)
+    ce = f"{at_20['sums']['ce']:.4f}"
+    assert predicted[3] == ["sums", "every token counts once (ours)", ce, ce, "0", predicted[3][5]]
+    expect(page.get_by_text("It can never show whether BCE helped")).to_be_visible()
+
+    # Which one to keep.
+    page.get_by_role("tab", name="Checkpoints").click()
+    expect(section(page, "choice-fables").get_by_text("Keep step")).to_be_visible()
+    expect(section(page, "choice-sums").locator("svg.marks")).to_be_visible()
+
+    # The hardest example, by a link that survives a reload.
+    page.get_by_role("tab", name="Examples").click()
+    rows = EvaluationStore(dashboard.store).examples(record.key).to_pandas()
+    of_one = rows[(rows["split"] == "fables") & (rows["checkpoint"] == 20)]
+    hardest = of_one.loc[of_one["ce"].idxmax()]
+    page.get_by_text(f"Text {hardest['example'] + 1}: CE {hardest['ce']:.3f}").wait_for()
+    page.reload()
+    expect(page.get_by_role("tab", name="Examples")).to_have_attribute("aria-selected", "true")
+    page.get_by_text(f"Text {hardest['example'] + 1}: CE {hardest['ce']:.3f}").wait_for()
+
+    # What can be taken away.
+    page.get_by_role("tab", name="Downloads").click()
+    markdown = downloaded(page, "All tables (Markdown)", tmp_path).read_text(encoding="utf-8")
+    assert f"| fables | 20 | BCE off | {off} |" in markdown
+    figures = pd.read_csv(downloaded(page, "All figures (CSV)", tmp_path))
+    assert set(zip(figures["split"], figures["checkpoint"], strict=True)) == {
+        (split, step) for split in ("fables", "sums") for step in (10, 20)
+    }
+    examples = pd.read_csv(downloaded(page, "Examples (CSV)", tmp_path))
+    assert set(examples["text"]) == {line for text in FILES.values() for line in text.splitlines()}
+    parquet = pd.read_parquet(downloaded(page, "Examples with their tokens (Parquet)", tmp_path))
+    assert len(parquet) == 8 and (parquet["token_nll"].map(len) == parquet["tokens"]).all()
+
+    # On a narrow screen nothing scrolls sideways but the tables within themselves.
+    page.set_viewport_size({"width": 390, "height": 800})
+    for part in ("On and off", "Checkpoints", "Downloads"):
+        page.goto(f"{dashboard.url}/Evaluate?run={run_id}&evaluation={record.id}&part={part}")
+        expect(page.get_by_role("tab", name=part)).to_have_attribute("aria-selected", "true")
+        page.wait_for_timeout(2000)
+        assert scrolls_sideways(page) <= 0, part
+    page.goto(f"{dashboard.url}/Evaluate?run={run_id}")
+    expect(page.get_by_role("heading", name="Evaluations of this run")).to_be_visible()
+    assert scrolls_sideways(page) <= 0
+
+
+def test_a_long_evaluation_is_stopped_and_resumed(page: Page, dashboard: Dashboard, tmp_path: Path) -> None:
+    run_id = trained_run(dashboard.store)
+    long = tmp_path / "long.txt"
+    long.write_text("".join(f"Sentence {n} of very many says {n * n} and then ends.\n" for n in range(40_000)))
+    page.goto(f"{dashboard.url}/Evaluate?run={run_id}")
+    page.get_by_role("button", name="My own files").click()
+    section(page, "uploader-files").locator("input[type=file]").set_input_files(long)
+    expect(page.get_by_text(re.compile(r"1 checkpoint on 40,\d{3} texts"))).to_be_visible()
+    page.get_by_role("button", name="Evaluate", exact=True).click()
+    expect(page.get_by_text("texts/s")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("What was measured so far.")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.get_by_text("Stopped before its end.")).to_be_visible(timeout=PATIENCE)
+    store = EvaluationStore(dashboard.store)
+    (record,) = store.records(run_id)
+    result = store.result(record.key)
+    assert result is not None and record.request is not None
+    kept = sum(entry["checkpoints"]["20"]["examples"] for entry in result["splits"].values() if entry["checkpoints"])
+    assert 0 < kept < record.request.examples
+    expect(page.get_by_text(f"What it had measured, {kept:,} of {record.request.examples:,} texts")).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_text("texts/s")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.get_by_text("Stopped before its end.")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", name="1 · Checkpoints")).to_be_visible()
+    assert store.records(run_id) == []
+
+
+def test_the_reports_files_are_read_in_the_browser(
+    page: Page, dashboard: Dashboard, shared_data: Path, tmp_path: Path
+) -> None:
+    page.goto(f"{dashboard.url}/Evaluate")
+    page.get_by_role("button", name="Read the report's evaluation files").click()
+    files = [shared_data / "report" / name for name in ("bce_eval_stats.json", "wikitext_eval_stats.json")]
+    expect(page.get_by_text("Their tables appear here.")).to_be_visible()
+    page.locator("input[type=file]").set_input_files(files)
+    expect(page.get_by_text("“Off” was not off")).to_be_visible()
+    reported, _, totals = tables(page, "as-reported", 3)
+    assert [row[2] for row in cells(reported)[1:]] == ["0.0580", "0.05827", "0.2039", "0.20411", "1.6691", "1.66934"]
+    assert [row[4] for row in cells(totals)[1:]] == ["−0.1453", "−0.1268", "0.0013", "0.0197"]
+    content = downloaded(page, "All tables (Markdown)", tmp_path)
+    assert "| auto_val | BCE off | 0.05827 | +0.40 % |" in content.read_text(encoding="utf-8")
