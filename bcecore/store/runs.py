@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from bcecore.errors import ConfigError, RunError
 from bcecore.files import disk_full_explained, read_json, write_json
 from bcecore.settings import parse_config
 from bcecore.store.identity import ProcessIdentity, place_of
-from bcecore.store.imported import IMPORT_FILE, Imported
+from bcecore.store.imported import IMPORT_FILE, Fact, Imported, checked_facts
 from bcecore.store.record import Failure, RunRecord, Status, check_transition, now
 
 RUNS_DIR_VARIABLE = "BCE_RUNS_DIR"
@@ -32,6 +32,10 @@ RECORD_COPY = "run.copy.json"
 _REPOSITORY = Path(__file__).parent.parent.parent
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9-]{1,40}-[0-9a-f]{4}", re.ASCII)
 _LOCK_SECONDS = 10.0
+
+_FileState = tuple[int, int, int]
+# The records that this process has read, by folder of runs: every look at a page makes a store of its own.
+_RECORDS: dict[Path, dict[str, tuple[_FileState, RunRecord]]] = {}
 
 
 def default_runs_directory() -> Path:
@@ -51,7 +55,6 @@ class RunStore:
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = (root or default_runs_directory()).expanduser().resolve()
-        self._known: dict[str, tuple[tuple[int, int, int], RunRecord]] = {}
 
     # -- where things are
 
@@ -97,20 +100,24 @@ class RunStore:
         """
         path = self.directory(run_id) / RECORD_FILE
         try:
-            return RunRecord.model_validate(read_json(path))
+            return RunRecord.model_validate_json(path.read_bytes())
         except (OSError, ValueError) as error:
             try:
-                return RunRecord.model_validate(read_json(path.with_name(RECORD_COPY)))
+                return RunRecord.model_validate_json(path.with_name(RECORD_COPY).read_bytes())
             except (OSError, ValueError):
                 pass
             raise RunError(f"The record of run {run_id} ({path}) is damaged and cannot be read: {error}") from error
 
     def config(self, run_id: str) -> RunConfig:
-        """The frozen settings of a run. Raises RunError when they cannot be read."""
+        """The frozen settings of a run. Raises RunError when they cannot be read, and for an imported run."""
         path = self.directory(run_id) / "config.json"
         try:
             return parse_config(read_json(path))
         except (OSError, ValueError, ConfigError) as error:
+            if isinstance(error, FileNotFoundError) and (path.parent / IMPORT_FILE).is_file():
+                raise RunError(
+                    f"Run {run_id} was imported: its log does not say with which settings it was trained."
+                ) from None
             raise RunError(f"The settings of run {run_id} ({path}) cannot be read: {error}") from error
 
     def imported(self, run_id: str) -> Imported:
@@ -123,12 +130,16 @@ class RunStore:
 
     def ids(self) -> list[str]:
         """The ids of all runs, newest first."""
+        return [name for name in self._names() if _has_record(self.root / name)]
+
+    def _names(self) -> list[str]:
+        """Everything that is named like a run, newest first."""
         if not self.root.is_dir():
             if self.root.exists():
                 raise RunError(f"{self.root} is not a folder. Choose one with --runs-dir or {RUNS_DIR_VARIABLE}.")
             return []
-        names = [entry.name for entry in os.scandir(self.root) if _RUN_ID.fullmatch(entry.name)]
-        return sorted((name for name in names if _has_record(self.root / name)), reverse=True)
+        with os.scandir(self.root) as entries:
+            return sorted((entry.name for entry in entries if _RUN_ID.fullmatch(entry.name)), reverse=True)
 
     def records(self) -> list[RunRecord]:
         """The records of all runs, newest first; those that have not changed are not read again.
@@ -136,23 +147,27 @@ class RunStore:
         One that is damaged beyond reading is there too, as crashed with the reason: no run may disappear.
         """
         found = []
-        known = self._known
-        self._known = {}
-        for run_id in self.ids():
+        known = _RECORDS.get(self.root, {})
+        fresh: dict[str, tuple[_FileState, RunRecord]] = {}
+        # With ten thousand runs this is what a look costs: one question to the file system for each, and no more.
+        start, end = f"{self.root}{os.sep}", f"{os.sep}{RECORD_FILE}"
+        for run_id in self._names():
             try:
-                file = (self.root / run_id / RECORD_FILE).stat()
+                file = os.lstat(f"{start}{run_id}{end}")
                 state = (file.st_ino, file.st_mtime_ns, file.st_size)
-            except FileNotFoundError:
+            except OSError:
                 state = (0, 0, 0)
             before = known.get(run_id)
-            try:
-                record = before[1] if before is not None and before[0] == state else self.record(run_id)
-            except RunError as error:
-                if _has_record(self.root / run_id):  # and was not deleted a moment ago
-                    found.append(_damaged(run_id, str(error)))
-                continue
-            self._known[run_id] = (state, record)
-            found.append(record)
+            if before is None or before[0] != state:
+                try:
+                    before = (state, self.record(run_id))
+                except RunError as error:
+                    if _has_record(self.root / run_id):  # and was not deleted a moment ago
+                        found.append(_damaged(run_id, str(error)))
+                    continue
+            fresh[run_id] = before
+            found.append(before[1])
+        _RECORDS[self.root] = fresh
         return found
 
     # -- writing
@@ -170,6 +185,15 @@ class RunStore:
         complete; when anything fails, nothing is left behind. `fields` are further ones of the record. Raises RunError
         for an unusable name or directory, DiskFullError.
         """
+        return self._create("config.json", config.model_dump(mode="json"), name, fill, fields)
+
+    def create_imported(self, imported: Imported, name: str, fill: Callable[[Path], None], **fields: Any) -> str:
+        """Make a run in status `imported` and return its id; `fill(directory)` writes its logs. Else like `create`."""
+        return self._create(IMPORT_FILE, imported.model_dump(mode="json"), name, fill, {**fields, "status": "imported"})
+
+    def _create(
+        self, about: str, content: dict[str, Any], name: str, fill: Callable[[Path], None], fields: dict[str, Any]
+    ) -> str:
         name = check_name(name)
         created = now()
         run_id = f"{created:%Y%m%d-%H%M%S}-{slug(name)}-{secrets.token_hex(2)}"
@@ -180,13 +204,24 @@ class RunStore:
                 fill(unfinished)
             fields["place"] = place_of(unfinished)
             record = RunRecord(id=run_id, name=name, created=created, status_since=created, **fields)
-            write_json(unfinished / "config.json", config.model_dump(mode="json"))
+            write_json(unfinished / about, content)
             self._write(unfinished, record)
             unfinished.rename(self.root / run_id)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
         return run_id
+
+    def set_facts(self, run_id: str, facts: Mapping[str, Fact]) -> Imported:
+        """Replace the facts that are given about an imported run, and return all that is known about it.
+
+        Raises RunError for any other run, and for a fact that is unknown or cannot be right.
+        """
+        checked = checked_facts(facts)
+        with self.locked(run_id):
+            imported = self.imported(run_id).model_copy(update={"facts": checked})
+            write_json(self.directory(run_id) / IMPORT_FILE, imported.model_dump(mode="json"))
+        return imported
 
     def _make(self, directory: Path) -> None:
         try:
