@@ -13,8 +13,8 @@ from typing import Any
 
 from bcecore.errors import RunError
 from bcecore.recipes import DEFAULT_RECIPE
-from bcecore.settings import parse_assignment, readable_number, with_values
-from bcecore.store.record import WAITING, RunRecord, now
+from bcecore.settings import parse_assignment, with_values
+from bcecore.store.record import WAITING, RunRecord
 from bcecore.store.requests import read_stop
 from bcecore.store.runs import RunStore
 
@@ -28,14 +28,29 @@ def add_runs_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs-dir", type=Path, metavar="D", help="where runs live (default: BCE_RUNS_DIR, or runs/)")
 
 
+def add_steps(parser: argparse.ArgumentParser) -> None:
+    """The option that adds steps to the highlights of a run's schedules."""
+    parser.add_argument(
+        "--step",
+        type=int,
+        action="append",
+        default=[],
+        metavar="N",
+        help="a step more among the highlights; repeatable",
+    )
+
+
 def add_commands(commands: Any) -> None:
     """Add the commands of this module to the command line's parser."""
     runs = _command(commands, "runs", "list the runs", _runs)
     runs.add_argument("--all", action="store_true", help="archived runs too")
     runs.add_argument("--json", action="store_true", help="print a JSON list")
 
-    show = _command(commands, "show", "show one run: facts, status, last values", _show, takes_run=True)
+    show = _command(
+        commands, "show", "show one run: facts, highlights of its schedules, last values", _show, takes_run=True
+    )
     show.add_argument("--json", action="store_true", help="print one JSON object")
+    add_steps(show)
 
     waiting = _command(commands, "queue", "show the queue, or change it", _queue)
     actions = ("up", "down", "first", "last", "hold", "release", "remove")
@@ -191,29 +206,25 @@ def _print_records(records: list[RunRecord]) -> None:
 
 
 def _show(store: RunStore, arguments: argparse.Namespace) -> int:
+    from bcecore import cli_report
     from bcecore.jobs.local import reconciled
 
     record = reconciled(store, store.record(store.resolve(arguments.reference)))
+    material = cli_report.material_for(store, record, arguments.step)
     if arguments.json:
-        print(json.dumps(_as_json(store, record), indent=2, ensure_ascii=False))
+        shown = _as_json(store, record) | cli_report.tables_as_json(material)
+        print(json.dumps(shown, indent=2, ensure_ascii=False))
         return 0
-    from bcecore.report.facts import run_facts
-    from bcecore.report.summary import summarise
-    from bcecore.store.history import History
-
-    history = History(store.directory(record.id))
-    history.refresh()
     print(f"{record.name}  ({record.id})\n{record.status}" + (f": {record.failure.message}" if record.failure else ""))
-    for label, value in run_facts(record, store.config(record.id), summarise(history.series), now()):
-        print(f"  {label:<28} {value}")
-    print("last values")
-    for key, last in history.last.items():
-        print(f"  {key:<28} {readable_number(last)}")
+    cli_report.print_tables(material)
     return 0
 
 
 def _as_json(store: RunStore, record: RunRecord, *, values: bool = True) -> dict[str, Any]:
-    """A run for a script: its record, and with `values` its settings and the last value of everything logged."""
+    """A run for a script: its record, and with `values` its settings and the last value of everything logged.
+
+    An imported run has no settings, but what is known about it.
+    """
     from bcecore.store.history import History
 
     found = record.model_dump(mode="json")
@@ -221,11 +232,11 @@ def _as_json(store: RunStore, record: RunRecord, *, values: bool = True) -> dict
         history = History(store.directory(record.id))
         history.refresh()
         finite = {key: value if value == value else None for key, value in history.last.items()}
-        found |= {
-            "directory": str(store.directory(record.id)),
-            "config": store.config(record.id).model_dump(mode="json"),
-        }
-        found["last"] = finite
+        found |= {"directory": str(store.directory(record.id)), "config": None, "last": finite}
+        if record.status == "imported":
+            found["imported"] = store.imported(record.id).model_dump(mode="json")
+        else:
+            found["config"] = store.config(record.id).model_dump(mode="json")
     return found
 
 

@@ -58,6 +58,8 @@ _KNOWN = {
         Metric("loss", "loss", _NATS, "lower", "learning"),
         Metric("eval_loss", "held-out CE", _NATS, "lower", "check"),
         Metric("eval_perplexity", "held-out perplexity", "", "lower", "check"),
+        # A lower one is no better: it says nothing about what the model predicts.
+        Metric("eval_bce_loss", "held-out BCE loss", "", None, "bce", ".5~r"),
         Metric("grad_norm", "gradient norm", "length of the gradient", None, "optimiser"),
         Metric("learning_rate", "learning rate", "", None, "optimiser", ".3e"),
         Metric("bce_weight", "BCE weight", "", None, "bce"),

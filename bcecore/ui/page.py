@@ -22,9 +22,13 @@ from bcecore.ui import dialogs, news
 PRODUCT = "BCE Lab"
 RUN_PARAMETER = "run"
 """Name of the query parameter that says which run the Run page shows."""
+RUNS_PARAMETER = "runs"
+"""Name of the query parameter, given once for each run, that says which runs the Compare page compares."""
 FROM_PARAMETER, SET_PARAMETER = "from", "set"
 """Names of the query parameters of the Launch page: the run whose settings fill the form, and changes to them."""
 HOME_PAGE, LAUNCH_PAGE, RUN_PAGE, SETTINGS_PAGE = "app.py", "pages/Launch.py", "pages/Run.py", "pages/Settings.py"
+COMPARE_PAGE = "pages/Compare.py"
+ABOUT_PAGE = "pages/What_is_BCE.py"
 
 _LOOKED_FOR_SUPERVISOR = "page:looked-for-supervisor"
 _LOOK_SECONDS = 5.0
@@ -53,7 +57,9 @@ def begin(title: str) -> RunStore:
         st.page_link(HOME_PAGE, label="Home", icon=":material/home:")
         st.page_link(LAUNCH_PAGE, label="Launch", icon=":material/rocket_launch:")
         st.page_link(RUN_PAGE, label="Run", icon=":material/monitoring:")
+        st.page_link(COMPARE_PAGE, label="Compare", icon=":material/compare_arrows:")
         st.page_link(SETTINGS_PAGE, label="Settings", icon=":material/settings:")
+        st.page_link(ABOUT_PAGE, label="What is BCE?", icon=":material/help:")
         st.caption("BCE here is the Behavioral Consciousness Engine, not binary cross-entropy.")
     store = RunStore()
     dialogs.arrive(title)
