@@ -17,6 +17,11 @@ Mode = Literal["runs", "checkpoints"]
 _MODE, _BASELINE, _STEPS, _AT, _SHOWN, _SEEDS = "mode", "baseline", "steps", "at", "show", "seeds"
 
 
+def of_checkpoints(run_id: str) -> dict[str, str]:
+    """What leads to the checkpoints of a run, as the query parameters of a link."""
+    return {_MODE: "checkpoints", RUN_PARAMETER: run_id}
+
+
 def mode() -> Mode:
     """Whether runs are compared, or steps of one run."""
     return "checkpoints" if st.query_params.get(_MODE) == "checkpoints" else "runs"

@@ -15,6 +15,7 @@ from bcecore.store.imported import Source
 from bcecore.store.record import RunRecord
 from bcecore.store.runs import RunStore
 from bcecore.store.tensorboard import is_event_file
+from bcecore.ui.page import ABOUT_PAGE
 from bcecore.ui.words import count, moment, number, plain
 
 
@@ -62,6 +63,7 @@ def show_headline(headline: Headline, color: str, lights: Mapping[Light, tuple[s
             icon, color = lights[headline.bce.light]
             st.markdown(f":{color}[{icon}] **{headline.bce.headline}**")
             st.caption(headline.bce.explanation)
+            st.page_link(ABOUT_PAGE, label="What is BCE?", icon=":material/help:")
 
 
 def _card(card: Card, color: str) -> None:

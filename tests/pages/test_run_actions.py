@@ -243,5 +243,7 @@ def test_samples_and_checkpoints(app: AppTest, store: RunStore) -> None:
     assert words(app).index("**Step 120**") < words(app).index("**Step 100**")
     assert "Not whole: nothing can go on from it" in words(app)
     assert "Best held-out CE" in words(app)
+    (link,) = [element.proto for element in app.get("page_link") if element.proto.label == "Compare them side by side"]
+    assert (link.page, link.query_string) == ("Compare", f"mode=checkpoints&run={run_id}")
     click(app, "resume-at-50")
     assert store.record(run_id).resume_from == "50"
