@@ -1,26 +1,28 @@
-"""The Vega-Lite specification of a chart: axes, layers, legend, and what answers to the pointer.
+"""The specification of a chart: axes, layers, legend, and what answers to the pointer. Built with Altair.
 
 Nothing here depends on values. The tables have names, and even the ranges of the axes come out of one of them
 (`FRAME`), so that a chart moves and zooms without being built anew.
-
-Written out as Vega-Lite has it: Altair would take a third of a second for each chart, which a page with ten of them
-would feel at every change of its controls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
+from threading import Lock
 from typing import Any, NamedTuple
+
+import altair as alt
+from altair.utils.schemapi import debug_mode
 
 from bcecore.report.chart_lines import Axis
 from bcecore.report.palette import BCE_ON, DASHED, NEUTRAL, TROUBLE, Dash
 
 Spec = dict[str, Any]
+"""Vega-Lite."""
 
-SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 HEIGHT = 320
-PADDING = {"left": 0, "right": 8, "top": 0, "bottom": 0}
+PADDING: dict[str, float] = {"left": 0, "right": 8, "top": 0, "bottom": 0}
 LINE_WIDTH = 1.8
 ZOOM = "zoom"
 """The selection that somebody makes by drawing across a chart: `{"x": [from, to]}`."""
@@ -53,6 +55,9 @@ _ELAPSED = (
     " : toNumber(datum.value) < 172800000 ? format(toNumber(datum.value) / 3600000, '.3~r') + ' h'"
     " : format(toNumber(datum.value) / 86400000, '.3~r') + ' d'"
 )
+# In a template they stand for what a chart fills in.
+_TITLE, _UNIT, _NAMES, _COLORS, _DASHES, _COLUMNS = ["@title", "@unit", "@names", "@colors", "@dashes", "@columns"]
+_BUILDING = Lock()
 
 
 class Look(NamedTuple):
@@ -73,205 +78,260 @@ class Look(NamedTuple):
     gap: bool
 
 
+class Structure(NamedTuple):
+    """What charts have in common that differ only in their words and colours."""
+
+    x: Axis
+    log_x: bool
+    log_y: bool
+    tiny: bool
+    """Values that are written with an exponent."""
+    legend: bool
+    smoothed: bool
+    dots: bool
+    bands: bool
+    gap: bool
+
+
 @lru_cache(maxsize=512)
 def spec_of(look: Look) -> Spec:
     """The specification without its tables."""
-    layers = [_note()]
-    if look.gap:
-        layers.append(_area(look, GAP, {"color": BCE_ON, "opacity": _GAP_OPACITY}))
-    if look.bands:
-        colored = {"color": _by_name(look, look.colors, legend=None)}
-        layers += [_area(look, BANDS, {"opacity": _BAND_OPACITY}, colored), _line(look, BANDS)]
-    if look.smoothed:
-        layers.append(_line(look, RAW, opacity=_RAW_OPACITY, strokeWidth=1))
-    layers.append({**_line(look, LINES), "params": [_zoom()]})
-    if look.dots:
-        layers.append(_line(look, DOTS, point={"filled": True, "size": 55, "aria": False}))
-    said = [{"field": f"said{number}", "type": "nominal", "title": name} for number, name in enumerate(look.names)]
-    layers += [_trouble(look), _mark_lines(look), hover_layer(HOVER, _x(look), said), _mark_signs(look)]
-    return {
-        "$schema": SCHEMA,
-        "title": {"text": look.title, "offset": _TITLE_OFFSET},
-        "height": HEIGHT,
-        "padding": PADDING,
-        "params": [{"name": _DRAWN_FROM, "expr": _edge("x0", 0)["expr"]}],
-        "layer": layers,
+    names = list(look.names)
+    structure = Structure(
+        look.x,
+        look.log_x,
+        look.log_y,
+        look.format.endswith("e"),
+        len(names) > 1,
+        look.smoothed,
+        look.dots,
+        look.bands,
+        look.gap,
+    )
+    # In a legend there are as many columns as there is room for.
+    column = _LETTER * min(_LONGEST_NAME, max(map(len, names), default=0)) + _SYMBOL
+    words = {
+        _TITLE: look.title,
+        _UNIT: look.unit,
+        _NAMES: names,
+        _COLORS: list(look.colors),
+        _DASHES: [list(dash) for dash in look.dashes],
+        _COLUMNS: f"max(1, floor(width / {column}))",
     }
+    spec: Spec = _filled(template(structure), words)
+    hover = next(layer for layer in spec["layer"] if layer.get("name") == HOVER)
+    hover["encoding"]["tooltip"] += [
+        {"field": f"said{number}", "type": "nominal", "title": name} for number, name in enumerate(names)
+    ]
+    return spec
 
 
-def hover_layer(table: str, x: Spec, tooltip: Sequence[Spec]) -> Spec:
+def _filled(part: Any, words: Mapping[str, Any]) -> Any:
+    """A copy of a part of a specification with what stands for a chart's own words replaced by them."""
+    if isinstance(part, dict):
+        return {key: _filled(value, words) for key, value in part.items()}
+    if isinstance(part, list):
+        return [_filled(value, words) for value in part]
+    return words.get(part, part) if isinstance(part, str) else part
+
+
+@lru_cache(maxsize=128)
+def template(structure: Structure) -> Spec:
+    """The specification of all charts of one structure, with signs in the place of words and colours.
+
+    Altair takes some twenty milliseconds to build one. Filling it in takes none.
+    """
+    with building():
+        spec = as_spec(
+            alt.LayerChart(
+                layer=_layers(structure),
+                params=[alt.VariableParameter(name=_DRAWN_FROM, expr=_edge("x0", 0))],
+                title=alt.TitleParams(_TITLE, offset=_TITLE_OFFSET),
+                height=HEIGHT,
+                padding=PADDING,
+            )
+        )
+    # Once the axis shows the stretch that somebody drew, the drawing has done its work and goes away. Vega clears on a
+    # signal; Altair knows of events of the pointer only.
+    zoom = next(param for param in spec["params"] if param["name"] == ZOOM)
+    zoom["select"]["clear"] = {"signal": _DRAWN_FROM}
+    return spec
+
+
+@contextmanager
+def building() -> Iterator[None]:
+    """To build charts in: Altair's checks of every part of a chart would take ten times as long as the rest.
+
+    Altair switches them for the whole process. Threads that build at the same time take turns here, or the last one
+    could leave them off.
+    """
+    with _BUILDING, debug_mode(False):
+        yield
+
+
+def as_spec(chart: alt.Chart | alt.LayerChart) -> Spec:
+    """A chart as Vega-Lite, unchecked, and without Altair's own theme: pages and pictures have theirs."""
+    spec: Spec = chart.to_dict(validate=False)
+    del spec["config"]
+    return spec
+
+
+def of_table(table: str, **properties: Any) -> alt.Chart:
+    """A chart of the table that will come under this name."""
+    return alt.Chart(alt.NamedData(table), **properties)
+
+
+def hover_layer(table: str, x: alt.X, tooltip: Sequence[alt.Tooltip]) -> alt.Chart:
     """Upright lines that appear under the pointer and tell the values of their step.
 
     A fixed number of them: looking for the nearest point of a long series would cost the browser more than drawing
     it, and a line itself answers with its first point wherever it is hit.
     """
-    under_pointer = {"type": "point", "on": "pointerover", "clear": "pointerout", "fields": ["step"]}
-    return {
-        "data": {"name": table},
-        "mark": {"type": "rule", "color": NEUTRAL, "strokeWidth": 4, "aria": False},
-        "params": [{"name": "pointed_at", "select": under_pointer}],
-        "encoding": {
-            "x": x,
-            "opacity": {"condition": {"param": "pointed_at", "empty": False, "value": 0.5}, "value": 0},
-            "tooltip": [STEP_TOOLTIP, *tooltip],
-        },
-    }
+    pointed_at = alt.selection_point(name="pointed_at", on="pointerover", clear="pointerout", fields=["step"])
+    rules: alt.Chart = of_table(table, name=table).mark_rule(color=NEUTRAL, strokeWidth=4, aria=False)
+    opacity = alt.OpacityValue(0, condition={"param": pointed_at.name, "empty": False, "value": 0.5})
+    return rules.encode(x=x, opacity=opacity, tooltip=[_step_tooltip(), *tooltip]).add_params(pointed_at)
 
 
-STEP_TOOLTIP: Spec = {"field": "step", "type": "quantitative", "title": "Step", "format": ",d"}
-
-
-def step_axis() -> Spec:
+def step_axis() -> alt.Axis:
     """The axis of a chart over steps."""
-    return {
-        "title": "Step",
-        "titlePadding": 6,
-        "tickCount": 6,
-        "grid": False,
-        "labelFlush": False,
-        "format": ",d",
-        "tickMinStep": 1,
-    }
+    return alt.Axis(title="Step", titlePadding=6, tickCount=6, grid=False, labelFlush=False, format=",d", tickMinStep=1)
 
 
-def _edge(name: str, otherwise: float) -> Spec:
+def _step_tooltip() -> alt.Tooltip:
+    return alt.Tooltip("step:Q", title="Step", format=",d")
+
+
+def _layers(structure: Structure) -> list[alt.Chart]:
+    layers = [_note()]
+    if structure.gap:
+        layers.append(_area(structure, GAP, color=BCE_ON, opacity=_GAP_OPACITY))
+    if structure.bands:
+        layers += [_area(structure, BANDS, opacity=_BAND_OPACITY).encode(**_looks(structure)), _line(structure, BANDS)]
+    if structure.smoothed:
+        layers.append(_line(structure, RAW, opacity=_RAW_OPACITY, strokeWidth=1))
+    drawn = _line(structure, LINES)
+    drawn.name = LINES
+    layers.append(drawn.add_params(_zoom()))
+    if structure.dots:
+        layers.append(_line(structure, DOTS, point=alt.OverlayMarkDef(filled=True, size=55, aria=False)))
+    return [
+        *layers,
+        _trouble(structure),
+        _mark_lines(structure),
+        hover_layer(HOVER, _x(structure), []),
+        _mark_signs(structure),
+    ]
+
+
+def _edge(name: str, otherwise: float) -> str:
     # A table that is not there yet has no first row.
-    return {"expr": f"length(data('{FRAME}')) ? data('{FRAME}')[0].{name} : {otherwise}"}
+    return f"length(data('{FRAME}')) ? data('{FRAME}')[0].{name} : {otherwise}"
 
 
-def _x(look: Look) -> Spec:
+def _edges(axis: str) -> list[alt.ExprRef]:
+    return [alt.ExprRef(_edge(f"{axis}0", 1)), alt.ExprRef(_edge(f"{axis}1", 10))]
+
+
+def _x(structure: Structure) -> alt.X:
     axis = step_axis()
-    if look.x != "step":
-        del axis["tickMinStep"]
-        axis |= {"title": _X_TITLES[look.x], "format": "~r"}
-    scale: Spec = {"nice": False, "zero": False, "domain": [_edge("x0", 1), _edge("x1", 10)]}
-    if look.x == "time":
-        del axis["format"]
-        axis["labelExpr"] = _ELAPSED
-    if look.log_x:
-        scale["type"] = "log"
-        if look.x == "time":
+    if structure.x != "step":
+        axis = alt.Axis(
+            title=_X_TITLES[structure.x], titlePadding=6, tickCount=6, grid=False, labelFlush=False, format="~r"
+        )
+    scale = alt.Scale(nice=False, zero=False, domain=_edges("x"))
+    if structure.x == "time":
+        axis.format = alt.Undefined
+        axis.labelExpr = _ELAPSED
+    if structure.log_x:
+        scale.type = "log"
+        if structure.x == "time":
             axis["values"] = _ROUND_TIMES
-    elif look.x == "time":
-        del scale["zero"]
-        return {"field": "x", "type": "temporal", "axis": axis, "scale": {**scale, "type": "utc"}}
-    return {"field": "x", "type": "quantitative", "axis": axis, "scale": scale}
+    elif structure.x == "time":
+        return alt.X("x:T", axis=axis, scale=alt.Scale(type="utc", nice=False, domain=_edges("x")))
+    return alt.X("x:Q", axis=axis, scale=scale)
 
 
-def _y(look: Look, field: str = "value") -> Spec:
-    axis: Spec = {"title": look.unit, "tickCount": 5}
-    if look.format.endswith("e"):  # the number format of very small values writes 0 as 0e+0
-        axis["labelExpr"] = "datum.value == 0 ? '0' : format(datum.value, '~e')"
-    scale = {
-        "type": "log" if look.log_y else "linear",
-        "nice": False,
-        "zero": False,
-        "domain": [_edge("y0", 1), _edge("y1", 10)],
-    }
-    return {"field": field, "type": "quantitative", "axis": axis, "scale": scale}
+def _y(structure: Structure, field: str = "value") -> alt.Y:
+    # The number format of very small values writes 0 as 0e+0.
+    labels = "datum.value == 0 ? '0' : format(datum.value, '~e')" if structure.tiny else alt.Undefined
+    scale = alt.Scale(type="log" if structure.log_y else "linear", nice=False, zero=False, domain=_edges("y"))
+    return alt.Y(f"{field}:Q", axis=alt.Axis(title=_UNIT, tickCount=5, labelExpr=labels), scale=scale)
 
 
-def _by_name(look: Look, range: Sequence[Any], legend: Spec | None) -> Spec:
-    scale = {"domain": list(look.names), "range": list(range)}
-    return {"field": "series", "type": "nominal", "legend": legend, "scale": scale}
-
-
-def _line(look: Look, table: str, **mark: Any) -> Spec:
-    # Every layer with lines gets both colour and dashes, so that they share one legend.
-    legend = _legend(look.names) if len(look.names) > 1 else None
+def _looks(structure: Structure) -> dict[str, Any]:
+    """Colour and dashes. Every layer that names its lines gets both, so that all of them share one legend."""
+    legend = _legend() if structure.legend else None
     return {
-        "data": {"name": table},
-        "mark": {"type": "line", "strokeWidth": LINE_WIDTH, "clip": True, **mark},
-        "encoding": {
-            "x": _x(look),
-            "y": _y(look),
-            "color": _by_name(look, look.colors, legend),
-            "strokeDash": _by_name(look, [list(dash) for dash in look.dashes], legend),
-        },
+        "color": alt.Color("series:N", legend=legend, scale=alt.Scale(domain=_NAMES, range=_COLORS)),
+        "strokeDash": alt.StrokeDash("series:N", legend=legend, scale=alt.Scale(domain=_NAMES, range=_DASHES)),
     }
 
 
-def _legend(names: Sequence[str]) -> Spec:
-    """Below the chart, in as many columns as there is room for."""
-    column = _LETTER * min(_LONGEST_NAME, max(map(len, names))) + _SYMBOL
-    return {
-        "orient": "bottom",
-        "title": None,
-        "columns": {"expr": f"max(1, floor(width / {column}))"},
-        "symbolType": "stroke",
-        "symbolSize": 140,
-        "symbolOpacity": 1,
-        "labelLimit": _LETTER * _LONGEST_NAME,
-        "offset": 4,
-        "padding": 0,
-        "rowPadding": 4,
-        "columnPadding": 8,
-    }
+def _legend() -> alt.Legend:
+    """Below the chart."""
+    return alt.Legend(
+        orient="bottom",
+        title=None,
+        columns=alt.ExprRef(_COLUMNS),
+        symbolType="stroke",
+        symbolSize=140,
+        symbolOpacity=1,
+        labelLimit=_LETTER * _LONGEST_NAME,
+        offset=4,
+        padding=0,
+        rowPadding=4,
+        columnPadding=8,
+    )
 
 
-def _area(look: Look, table: str, mark: Spec, encoding: Spec | None = None) -> Spec:
-    return {
-        "data": {"name": table},
-        "mark": {"type": "area", "clip": True, "aria": False, **mark},
-        "encoding": {"x": _x(look), "y": _y(look, "low"), "y2": {"field": "high"}, **(encoding or {})},
-    }
+def _line(structure: Structure, table: str, **mark: Any) -> alt.Chart:
+    line: alt.Chart = of_table(table).mark_line(**{"strokeWidth": LINE_WIDTH, "clip": True, **mark})
+    return line.encode(x=_x(structure), y=_y(structure), **_looks(structure))
 
 
-def _zoom() -> Spec:
-    """A stretch that somebody draws. Once the axis shows that stretch, the drawing has done its work and goes away."""
-    brush = {"fill": NEUTRAL, "fillOpacity": 0.2, "stroke": NEUTRAL, "strokeOpacity": 0.6}
-    select = {"type": "interval", "encodings": ["x"], "translate": False, "zoom": False, "mark": brush}
-    return {"name": ZOOM, "select": {**select, "clear": {"signal": _DRAWN_FROM}}}
+def _area(structure: Structure, table: str, **mark: Any) -> alt.Chart:
+    area: alt.Chart = of_table(table).mark_area(clip=True, aria=False, **mark)
+    return area.encode(x=_x(structure), y=_y(structure, "low"), y2="high:Q")
 
 
-def _note() -> Spec:
+def _zoom() -> alt.Parameter:
+    """A stretch that somebody draws."""
+    brush = alt.BrushConfig(fill=NEUTRAL, fillOpacity=0.2, stroke=NEUTRAL, strokeOpacity=0.6)
+    return alt.selection_interval(name=ZOOM, encodings=["x"], translate=False, zoom=False, mark=brush)
+
+
+def _note() -> alt.Chart:
     """What has to be said of the chart, above its right edge."""
-    return {
-        "data": {"name": FRAME},
-        "mark": {"type": "text", "align": "right", "baseline": "bottom", "color": NEUTRAL, "fontSize": 12},
-        "encoding": {
-            "x": {"value": "width"},
-            "y": {"value": -_NOTE_ABOVE},
-            "text": {"field": "note", "type": "nominal"},
-        },
-    }
+    text: alt.Chart = of_table(FRAME).mark_text(align="right", baseline="bottom", color=NEUTRAL, fontSize=12)
+    return text.encode(x=alt.XValue("width"), y=alt.YValue(-_NOTE_ABOVE), text="note:N")
 
 
-def _trouble(look: Look) -> Spec:
+def _trouble(structure: Structure) -> alt.Chart:
     """Signs at the top edge for values that were not finite: they have no height, and must not go unseen."""
-    tooltip = [STEP_TOOLTIP, {"field": "series", "type": "nominal", "title": "Not a finite number"}]
-    sign = {"type": "point", "shape": "triangle-down", "filled": True, "size": 90, "color": TROUBLE, "opacity": 1}
-    return {
-        "data": {"name": TROUBLED},
-        "mark": {**sign, "aria": False},
-        "encoding": {"x": _x(look), "y": {"value": 5}, "tooltip": tooltip},
-    }
+    tooltip = [_step_tooltip(), alt.Tooltip("series:N", title="Not a finite number")]
+    signs: alt.Chart = of_table(TROUBLED).mark_point(
+        shape="triangle-down", filled=True, size=90, color=TROUBLE, opacity=1, aria=False
+    )
+    return signs.encode(x=_x(structure), y=alt.YValue(5), tooltip=tooltip)
 
 
-def _by_kind(range: Sequence[str]) -> Spec:
-    scale = {"domain": ["checkpoint", "finding"], "range": list(range)}
-    return {"field": "kind", "type": "nominal", "legend": None, "scale": scale}
+def _by_kind(range: Sequence[str]) -> dict[str, Any]:
+    return {"legend": None, "scale": alt.Scale(domain=["checkpoint", "finding"], range=list(range))}
 
 
-def _mark_lines(look: Look) -> Spec:
-    rule = {"type": "rule", "strokeDash": list(DASHED), "opacity": _MARK_OPACITY, "aria": False}
-    return {
-        "data": {"name": MARKS},
-        "mark": rule,
-        "encoding": {"x": _x(look), "stroke": _by_kind([NEUTRAL, TROUBLE])},
-    }
+def _mark_lines(structure: Structure) -> alt.Chart:
+    rules: alt.Chart = of_table(MARKS).mark_rule(strokeDash=list(DASHED), opacity=_MARK_OPACITY, aria=False)
+    return rules.encode(x=_x(structure), stroke=alt.Stroke("kind:N", **_by_kind([NEUTRAL, TROUBLE])))
 
 
-def _mark_signs(look: Look) -> Spec:
+def _mark_signs(structure: Structure) -> alt.Chart:
     """A sign for each mark, on the axis, that tells its name."""
-    return {
-        "data": {"name": MARKS},
-        "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1, "aria": False},
-        "encoding": {
-            "x": _x(look),
-            "y": {"value": "height"},
-            "shape": _by_kind(["diamond", "triangle-up"]),
-            "fill": _by_kind([NEUTRAL, TROUBLE]),
-            "tooltip": [{"field": "name", "type": "nominal", "title": "Mark"}, STEP_TOOLTIP],
-        },
-    }
+    signs: alt.Chart = of_table(MARKS).mark_point(filled=True, size=60, opacity=1, aria=False)
+    return signs.encode(
+        x=_x(structure),
+        y=alt.YValue("height"),
+        shape=alt.Shape("kind:N", **_by_kind(["diamond", "triangle-up"])),
+        fill=alt.Fill("kind:N", **_by_kind([NEUTRAL, TROUBLE])),
+        tooltip=[alt.Tooltip("name:N", title="Mark"), _step_tooltip()],
+    )

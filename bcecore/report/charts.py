@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -99,6 +100,8 @@ class Band:
     name: str
     color: str
     members: tuple[Series, ...]
+    dots: bool = False
+    """Values at few steps, which are not smoothed."""
 
     @property
     def title(self) -> str:
@@ -113,6 +116,8 @@ class Extent(NamedTuple):
     epoch: Range | None
     time: Range | None
     """Milliseconds since the first logged step."""
+    above_zero: Mapping[Axis, float] = MappingProxyType({})
+    """The least place above zero on each axis: where a logarithmic one begins."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +174,9 @@ def draw(figure: Figure, view: View) -> Drawn:
     smoothing = max(view.smoothing, figure.least_smoothing)
     lines = [_line(trace, view, smoothing) for trace in figure.traces if not trace.dots]
     dots = [_line(trace, view, 0) for trace in figure.traces if trace.dots]
-    found = [mean_of(band.title, band.members, view.x, smoothing, view.window) for band in figure.bands]
+    found = [
+        mean_of(band.title, band.members, view.x, 0 if band.dots else smoothing, view.window) for band in figure.bands
+    ]
     means = [mean for mean in found if mean is not None]
     everything = [*lines, *dots, *(mean.line for mean in means)]
     log_y = view.log_y and may_be_logarithmic(everything)
@@ -183,7 +190,7 @@ def draw(figure: Figure, view: View) -> Drawn:
     if bulk is not None:
         hidden += sum(line.outside(bulk) for line in [*lines, *dots])
 
-    smoothed = smoothing > 0
+    smoothed = smoothing > 0 and bool(lines)
     limit = _points_per_line(
         [len(line.x) for line in [*lines, *(lines if smoothed else ()), *dots]]
         + [len(mean.low) for mean in means for _ in range(2)]
@@ -335,7 +342,8 @@ def _frame(
     left, right = view.window or _reach(figure, view, tables)
     if view.log_x and left <= 0:
         shown = pd.concat([tables[name]["x"] for name in (LINES, DOTS, BANDS)])
-        left = float(shown.min()) if len(shown) else 1.0
+        least = float(shown.min()) if len(shown) else 1.0
+        left = figure.extent.above_zero.get(view.x, least) if figure.extent is not None else least
     if right <= left:
         right = left * 10 if view.log_x else left + 1
     if view.window is None:  # room for a point at the end

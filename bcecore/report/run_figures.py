@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bcecore.config import RunConfig
-from bcecore.report.chart_lines import MILLISECONDS, Numbers, Range, first_of
+from bcecore.report.chart_lines import MILLISECONDS, Axis, Numbers, Range, first_of
 from bcecore.report.charts import Extent, Figure, Mark, Trace
 from bcecore.report.logged import Logged, language_loss
-from bcecore.report.metrics import CHECK_PREFIXES, COMPONENTS, metric
+from bcecore.report.metrics import CHECK_PREFIXES, COMPONENTS, Origin, least_known, metric, origin_of
 from bcecore.report.palette import (
     BCE_OFF,
     BCE_ON,
@@ -28,6 +28,7 @@ from bcecore.report.palette import (
     run_dashes,
 )
 from bcecore.store.columns import Series
+from bcecore.store.objective import has_bce
 
 LINES_PER_CHART = 12
 _FEW = 200
@@ -43,11 +44,12 @@ class RunLines:
     color: str
     """From `palette.run_palette`."""
     history: Logged
+    origin: Origin = "ours"
 
 
 def run_color(config: RunConfig | None, keys: Iterable[str] = ()) -> str:
     """The colour of a run: by whether BCE is on, which without its settings shows in what was logged."""
-    on = config.bce.enabled if config is not None else "bce_weight" in keys
+    on = config.bce.enabled if config is not None else has_bce(list(keys))
     return BCE_ON if on else BCE_OFF
 
 
@@ -72,7 +74,7 @@ def overlay_figures(runs: Sequence[RunLines], keys: Sequence[str]) -> list[Figur
                 start = first_of(run.history.column("time"))
                 traces.append(Trace(name, series, run.color, dash, _is_dotted(key, series, run.history), start))
         if traces:
-            known = metric(key)
+            known = metric(key, least_known([run.origin for run in runs if key in run.history.keys]))
             figures.append(
                 Figure(
                     _slug(key),
@@ -94,10 +96,17 @@ def extent_of(history: Logged) -> Extent | None:
     if not len(steps):
         return None
     start = first_of(history.column("time"))
+    places: dict[Axis, Numbers] = {
+        "step": steps.astype(np.float64),
+        "epoch": history.column("epoch"),
+        "time": (history.column("time") - start) * MILLISECONDS,
+    }
+    above_zero = {axis: _range(values[values > 0]) for axis, values in places.items()}
     return Extent(
         (float(steps[0]), float(steps[-1])),
-        _range(history.column("epoch")),
-        _range((history.column("time") - start) * MILLISECONDS),
+        _range(places["epoch"]),
+        _range(places["time"]),
+        {axis: found[0] for axis, found in above_zero.items() if found is not None},
     )
 
 
@@ -117,7 +126,11 @@ def _union(extents: Sequence[Extent | None]) -> Extent | None:
 
     steps = both([extent.step for extent in known])
     assert steps is not None
-    return Extent(steps, both([extent.epoch for extent in known]), both([extent.time for extent in known]))
+    above_zero: dict[Axis, float] = {}
+    for extent in known:
+        for axis, least in extent.above_zero.items():
+            above_zero[axis] = min(least, above_zero.get(axis, least))
+    return Extent(steps, both([extent.epoch for extent in known]), both([extent.time for extent in known]), above_zero)
 
 
 class _Charts:
@@ -130,7 +143,8 @@ class _Charts:
         self._start = first_of(history.column("time"))
         self._color = run_color(config, history.keys)
         self._ce = language_loss(history)
-        self._bce = config.bce.enabled if config is not None else "bce_weight" in self._left or "bce_loss" in self._left
+        self._bce = config.bce.enabled if config is not None else has_bce(history.keys)
+        self._origin = origin_of(history.keys, ours=config is not None)
 
     def all(self) -> list[Figure]:
         figures = [self._loss(), self._gap(), *self._optimiser(), *self._regulariser(), *self._others()]
@@ -184,7 +198,7 @@ class _Charts:
             return [self._trace("eval_loss", checked, HELD_OUT, dots=True)]
         keys = [key for key in self._left if metric(key).group == "check" and self._base(key) == "loss"]
         if len(keys) == 1:
-            name = "held-out loss" if keys[0] == "eval_loss" else metric(keys[0]).name
+            name = metric(keys[0], self._origin).name
             return [self._trace(keys[0], name, HELD_OUT, dots=True)]
         return self._lines(keys[:LINES_PER_CHART])
 
@@ -315,7 +329,7 @@ class _Charts:
         return sorted(figures, key=lambda figure: (figure.more, all(_constant(t.series) for t in figure.traces)))
 
     def _family_figure(self, family: str, keys: list[str], part: int) -> Figure:
-        known = [metric(key) for key in keys]
+        known = [metric(key, self._origin) for key in keys]
         title = known[0].name if len(keys) == 1 else _family_title(family)
         title = _capital(title) + (f" ({part + 1})" if part else "")
         units = {m.unit for m in known}
@@ -373,16 +387,14 @@ class _Charts:
         self, key: str, title: str, logged: str, unit: str, about: str, *, from_zero: bool = False, format: str = ".4~r"
     ) -> Figure:
         trace = self._trace(logged, metric(logged).name, self._color, dots=logged == "bce_grad_ratio")
-        return Figure(
-            key, title, unit, (trace,), f"{metric(logged).name.capitalize()} by step", about, format, from_zero
-        )
+        return Figure(key, title, unit, (trace,), f"{_capital(metric(logged).name)} by step", about, format, from_zero)
 
     def _lines(self, keys: Sequence[str]) -> list[Trace]:
         """Lines of equal rank: each looks different."""
         looks = (
             [(color, dash) for dash in DASHES for color in RUN_COLORS] if len(keys) > 1 else [(self._color, DASHES[0])]
         )
-        names = _distinct([metric(key).name for key in keys])
+        names = _distinct([metric(key, self._origin).name for key in keys])
         return [
             self._trace(key, name, color, dash, dots=_is_dotted(key, self._history.series(key), self._history))
             for key, name, (color, dash) in zip(keys, names, looks, strict=False)

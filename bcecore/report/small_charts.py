@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
+import altair as alt
 import numpy as np
 import pandas as pd
 
-from bcecore.report.chart_spec import LINE_WIDTH, PADDING, SCHEMA, Spec, hover_layer, step_axis
+from bcecore.report.chart_spec import LINE_WIDTH, PADDING, Spec, as_spec, building, hover_layer, of_table, step_axis
 from bcecore.report.palette import BCE_ON, DASHED, NEUTRAL
 from bcecore.report.thinning import thin
 
@@ -21,19 +23,18 @@ def sparkline(values: Sequence[float], color: str) -> Spec:
     """The course of a value in a few points, without axes. Below two values, a level line keeps its place."""
     shown = list(values) if len(values) > 1 else [0.0, 0.0]
     points = pd.DataFrame({"place": range(len(shown)), "value": np.asarray(shown, dtype="float64")})
-    scale = {"nice": False, "zero": False}
-    return {
-        "$schema": SCHEMA,
-        "height": SPARK_HEIGHT,
-        "padding": PADDING,
-        "data": {"name": _LINE},
-        "mark": {"type": "line", "color": color, "strokeWidth": LINE_WIDTH, "aria": False},
-        "encoding": {
-            "x": {"field": "place", "type": "quantitative", "axis": None, "scale": scale},
-            "y": {"field": "value", "type": "quantitative", "axis": None, "scale": scale},
-        },
-        "datasets": {_LINE: points},
-    }
+    return {**_sparkline(color), "datasets": {_LINE: points}}
+
+
+@lru_cache(maxsize=64)
+def _sparkline(color: str) -> Spec:
+    scale = alt.Scale(nice=False, zero=False)
+    with building():
+        line: alt.Chart = of_table(_LINE, height=SPARK_HEIGHT, padding=PADDING)
+        line = line.mark_line(color=color, strokeWidth=LINE_WIDTH, aria=False)
+        return as_spec(
+            line.encode(x=alt.X("place:Q", axis=None, scale=scale), y=alt.Y("value:Q", axis=None, scale=scale))
+        )
 
 
 def schedule_chart(
@@ -51,41 +52,28 @@ def schedule_chart(
             "name": pd.Series(list(marks or {}), dtype="str"),
         }
     )
-    x = {"field": "step", "type": "quantitative", "axis": step_axis(), "scale": {"nice": False}}
-    y = {
-        "field": "value",
-        "type": "quantitative",
-        "title": value_title,
-        "axis": {"format": ".2~g", "tickCount": 5},
-    }
-    text = {"type": "text", "color": NEUTRAL, "align": "left", "baseline": "bottom", "dx": 4, "dy": -2}
-    layers = [
-        {
-            "data": {"name": _MARKS},
-            "mark": {"type": "rule", "color": NEUTRAL, "strokeDash": list(DASHED)},
-            "encoding": {"x": x},
-        },
-        {
-            "data": {"name": _MARKS},
-            "mark": text,
-            "encoding": {"x": x, "y": {"value": 0}, "text": {"field": "name", "type": "nominal"}},
-        },
-        {
-            "data": {"name": _LINE},
-            "mark": {"type": "line", "color": BCE_ON, "strokeWidth": 2},
-            "encoding": {"x": x, "y": y},
-        },
-        hover_layer(_HOVER, x, [{"field": "value", "type": "quantitative", "title": value_title, "format": ".3~g"}]),
-    ]
     return {
-        "$schema": SCHEMA,
-        "title": title,
-        "height": SCHEDULE_HEIGHT,
-        "padding": PADDING,
-        "layer": layers,
+        **_schedule_chart(title, value_title),
         "datasets": {
             _MARKS: named,
             _LINE: planned.iloc[thin(planned["value"].to_numpy(), _POINTS)],
             _HOVER: planned.iloc[thin(planned["value"].to_numpy(), _HOVER_POINTS)],
         },
     }
+
+
+@lru_cache(maxsize=64)
+def _schedule_chart(title: str, value_title: str) -> Spec:
+    with building():
+        x = alt.X("step:Q", axis=step_axis(), scale=alt.Scale(nice=False))
+        y = alt.Y("value:Q", title=value_title, axis=alt.Axis(format=".2~g", tickCount=5))
+        rules: alt.Chart = of_table(_MARKS).mark_rule(color=NEUTRAL, strokeDash=list(DASHED))
+        names: alt.Chart = of_table(_MARKS).mark_text(color=NEUTRAL, align="left", baseline="bottom", dx=4, dy=-2)
+        line: alt.Chart = of_table(_LINE).mark_line(color=BCE_ON, strokeWidth=2)
+        layers = [
+            rules.encode(x=x),
+            names.encode(x=x, y=alt.YValue(0), text="name:N"),
+            line.encode(x=x, y=y),
+            hover_layer(_HOVER, x, [alt.Tooltip("value:Q", title=value_title, format=".3~g")]),
+        ]
+        return as_spec(alt.LayerChart(layer=layers, title=title, height=SCHEDULE_HEIGHT, padding=PADDING))

@@ -17,6 +17,7 @@ from bcecore.report.chart_lines import Axis, Range
 from bcecore.report.chart_spec import ZOOM
 from bcecore.report.charts import Figure, View
 from bcecore.report.smoothing import MOST
+from bcecore.ui.crosshair import LINKED
 from bcecore.ui.words import duration, number
 
 _AXES: dict[Axis, str] = {"step": "Step", "epoch": "Epoch", "time": "Time"}
@@ -73,7 +74,7 @@ def choose_view(scope: str, axes: Set[Axis]) -> View:
 
 def show_chart(figure: Figure, spec: dict[str, Any], scope: str, view: View) -> None:
     """One chart; drawing across it zooms all charts of the scope."""
-    key = f"{scope}-{figure.key}-chart"
+    key = f"{LINKED}-{scope}-{figure.key}"
     st.vega_lite_chart(
         spec,
         alt=figure.alt,

@@ -21,6 +21,7 @@ from bcecore.store.runs import RunStore
 from bcecore.ui import compare_address as address
 from bcecore.ui.chart_view import choose_view, show_chart, show_zoom
 from bcecore.ui.compare_sides import open_sides
+from bcecore.ui.crosshair import link_charts
 from bcecore.ui.words import count
 
 _SHOWN, _MEANS = "compare-shown", "compare-means"
@@ -48,13 +49,12 @@ def show_charts(store: RunStore, records: Sequence[RunRecord], groups: Sequence[
         lines = [RunLines(side.name, colors[side.record.id], side) for side in sides]
         for key in keys:
             for figure in overlay_figures(lines, [key]):
-                # A check is too seldom to be smoothed: a mean of few points would lag behind them.
-                seldom = all(trace.dots for trace in figure.traces)
                 figure = _with_means(figure, key, sides, groups, colors) if means else figure
-                drawn.append((figure, draw(figure, replace(view, smoothing=0.0) if seldom else view)))
+                drawn.append((figure, draw(figure, view)))
     with st.container(horizontal=True, vertical_alignment="center", key="compare-charts-state"):
         st.caption(_reach_words([picture for _, picture in drawn]), width="content")
         show_zoom(view)
+        link_charts()
     with st.grid(2, min_column_width=340, key="compare-charts"):
         for figure, picture in drawn:
             with st.container(border=True, key=f"overlay-{figure.key}"):
@@ -117,9 +117,11 @@ def _with_means(
     for group in groups:
         members = [sides[place] for place in group.members if len(sides[place].series(key))]
         if len(members) > 1:
-            joined |= {side.name for side in members}
+            names = {side.name for side in members}
+            dots = all(trace.dots for trace in figure.traces if trace.name in names)
             color = colors[members[0].record.id]
-            bands.append(Band(group.name, color, tuple(side.series(key) for side in members)))
+            bands.append(Band(group.name, color, tuple(side.series(key) for side in members), dots))
+            joined |= names
     traces = tuple(trace for trace in figure.traces if trace.name not in joined)
     return replace(figure, traces=traces, bands=tuple(bands))
 

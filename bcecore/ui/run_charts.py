@@ -18,6 +18,7 @@ from bcecore.store.checkpoints import checkpoint_steps
 from bcecore.store.history import History
 from bcecore.store.runs import RunStore
 from bcecore.ui.chart_view import choose_view, show_chart, show_zoom
+from bcecore.ui.crosshair import link_charts
 from bcecore.ui.live import open_history
 from bcecore.ui.words import count, plain
 
@@ -88,6 +89,7 @@ def _below_controls(
         show_zoom(view)
         with st.popover("Download a chart", icon=":material/download:", type="tertiary", key="download-charts"):
             _download(store, run_id, config, figures, view)
+        link_charts()
 
 
 def _how_many(charts: Sequence[Drawn], *, waiting: bool) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import time
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FloatRect, Page, expect
 
 from bcecore.store.metrics import MetricsWriter
 from bcecore.store.record import Progress, now
@@ -191,3 +192,70 @@ def test_on_a_narrow_screen_charts_stand_one_below_the_other(page: Page, dashboa
         return main.scrollWidth - main.clientWidth;
     }""")
     assert too_wide <= 0
+
+
+LINES_OF_POINTER = """() => [...document.querySelectorAll('.bce-crosshair > div')]
+    .filter((line) => !line.hidden)
+    .map((line) => line.getBoundingClientRect())
+    .map(({ left, top, width, height }) => [left + width / 2, top, height])"""
+
+
+def plot_area(page: Page, chart: str) -> FloatRect:
+    box = page.locator(f".st-key-{chart} svg.marks .background").first.bounding_box()
+    assert box is not None
+    return box
+
+
+def crosshair_in(page: Page, chart: str) -> float | None:
+    """At which share of a chart's width the line through all charts is in it."""
+    area = plot_area(page, chart)
+    for x, top, height in page.evaluate(LINES_OF_POINTER):
+        inside = area["x"] <= x <= area["x"] + area["width"]
+        if inside and top == pytest.approx(area["y"], abs=1) and height == pytest.approx(area["height"], abs=1):
+            return float((x - area["x"]) / area["width"])
+    return None
+
+
+def point_at(page: Page, chart: str, share: float) -> None:
+    area = plot_area(page, chart)
+    page.mouse.move(area["x"] + share * area["width"], area["y"] + area["height"] / 2)
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pointing_at_one_chart_shows_the_same_place_in_the_others(
+    page: Page, dashboard: Dashboard, scheme: Literal["light", "dark"]
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    run_id = example_run(dashboard.store, "running", steps=120, total=TOTAL)
+    open_run(page, dashboard, run_id)
+    page.locator(".st-key-chart-loss").scroll_into_view_if_needed()
+    page.wait_for_timeout(SETTLING)
+    for share in (0.25, 0.7):
+        point_at(page, "chart-loss", share)
+        assert crosshair_in(page, "chart-gap") == pytest.approx(share, abs=0.01)
+        assert crosshair_in(page, "chart-loss") is None  # it has its own line under the pointer
+    assert page.locator(".bce-crosshair").count() == 1
+    assert page.locator(".bce-crosshair").get_attribute("aria-hidden") == "true"
+
+    # After the page has drawn itself anew, it still does, and once.
+    go_on(dashboard.store, run_id, range(121, 151))
+    wait_for_points(page, "150 points")
+    point_at(page, "chart-gap", 0.4)
+    assert crosshair_in(page, "chart-loss") == pytest.approx(0.4, abs=0.01)
+    assert page.locator(".bce-crosshair").count() == 1
+
+    page.mouse.move(2, 2)
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert page.evaluate(LINES_OF_POINTER) == []
+
+
+def test_the_charts_of_runs_that_are_compared_are_linked_as_well(page: Page, dashboard: Dashboard) -> None:
+    runs = [example_run(dashboard.store, name=name, steps=steps) for name, steps in (("one", 120), ("other", 200))]
+    page.goto(f"{dashboard.url}/Compare?runs={runs[0]}&runs={runs[1]}")
+    for chart in ("overlay-ce", "overlay-eval-loss"):
+        expect(page.locator(f".st-key-{chart} svg.marks")).to_be_visible(timeout=PATIENCE)
+    page.locator(".st-key-overlay-ce").scroll_into_view_if_needed()
+    page.wait_for_timeout(SETTLING)
+    point_at(page, "overlay-ce", 0.6)
+    assert crosshair_in(page, "overlay-eval-loss") == pytest.approx(0.6, abs=0.01)

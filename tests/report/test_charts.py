@@ -1,5 +1,6 @@
 import json
 import math
+import xml.etree.ElementTree as ElementTree
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,12 @@ from bcecore.report.charts import (
     draw,
     spelled,
 )
+from bcecore.report.render import as_svg
 from bcecore.report.smoothing import smooth
 from bcecore.store.columns import Series
 
 BEGAN = 1_700_000_000.0
+SVG_TEXT = "{http://www.w3.org/2000/svg}text"
 
 
 def series(values: Any, *, steps: Any = None, per_epoch: int = 10) -> Series:
@@ -82,6 +85,21 @@ def test_points_are_never_smoothed() -> None:
     checks = Trace("held-out", series([1.0, 9.0, 1.0], steps=[10, 20, 30]), "#222222", dots=True)
     drawn = draw(figure(Trace("CE", series(NOISE), "#111111"), checks), View(smoothing=0.9))
     assert [row["value"] for row in table(drawn, "dots")] == [1.0, 9.0, 1.0]
+
+
+def test_bands_of_rare_checks_are_not_smoothed_and_others_are() -> None:
+    members = tuple(series([1.0, 9.0, 1.0], steps=[10, 20, 30]) for _ in range(2))
+    rare = draw(figure(bands=(Band("seeds", "#1", members, dots=True),)), View(smoothing=0.9))
+    assert [row["value"] for row in table(rare, "bands")] == [1.0, 9.0, 1.0]
+    often = draw(figure(bands=(Band("seeds", "#1", members),)), View(smoothing=0.9))
+    assert [row["value"] for row in table(often, "bands")][1] < 9.0
+
+
+def test_the_legend_names_lines_and_means() -> None:
+    line = series([1.0, 2.0, 3.0])
+    spec = draw(figure(Trace("alone", line, "#111111"), bands=(Band("seeds", "#222222", (line, line)),)), View()).spec
+    legends = ["".join(text.itertext()) for text in ElementTree.fromstring(as_svg(spec)).iter(SVG_TEXT)]
+    assert {"alone", "seeds (mean of 2)"} <= set(legends)
 
 
 def test_the_axes_of_epochs_and_of_time() -> None:
@@ -274,10 +292,12 @@ def test_values_in_words(value: float, format: str, words: str) -> None:
 
 def test_a_zoom_is_a_selection_along_the_x_axis_that_ends_when_it_is_shown() -> None:
     spec = draw(one(NOISE), View()).spec
-    zoom = [param for layer in spec["layer"] for param in layer.get("params", []) if param["name"] == "zoom"]
+    zoom = [param for param in spec["params"] if param["name"] == "zoom"]
     assert len(zoom) == 1
     assert zoom[0]["select"]["encodings"] == ["x"]
-    assert zoom[0]["select"]["clear"] == {"signal": spec["params"][0]["name"]}
+    assert zoom[0]["select"]["clear"] == {"signal": "drawn_from"}
+    assert "drawn_from" in [param["name"] for param in spec["params"]]
+    assert [layer["data"]["name"] for layer in spec["layer"] if layer.get("name") in zoom[0]["views"]] == ["lines"]
 
 
 def test_every_layer_shares_the_axes_and_the_legend() -> None:
