@@ -28,7 +28,7 @@ ZOOM = "zoom"
 """The selection that somebody makes by drawing across a chart: `{"x": [from, to]}`."""
 
 LINES, RAW, DOTS, BANDS, GAP = "lines", "raw", "dots", "bands", "gap"
-TROUBLED, MARKS, HOVER, FRAME = "troubled", "marked", "under_pointer", "frame"
+LONELY, TROUBLED, MARKS, HOVER, FRAME = "lonely", "troubled", "marked", "under_pointer", "frame"
 """Names of the tables in a specification."""
 
 _X_TITLES: dict[Axis, str] = {"step": "Step", "epoch": "Epoch", "time": "Time since the first step"}
@@ -217,6 +217,7 @@ def _layers(structure: Structure) -> list[alt.Chart]:
         layers.append(_line(structure, DOTS, point=alt.OverlayMarkDef(filled=True, size=55, aria=False)))
     return [
         *layers,
+        _lonely(structure),
         _trouble(structure),
         _mark_lines(structure),
         hover_layer(HOVER, _x(structure), []),
@@ -305,6 +306,13 @@ def _note() -> alt.Chart:
     """What has to be said of the chart, above its right edge."""
     text: alt.Chart = of_table(FRAME).mark_text(align="right", baseline="bottom", color=NEUTRAL, fontSize=12)
     return text.encode(x=alt.XValue("width"), y=alt.YValue(-_NOTE_ABOVE), text="note:N")
+
+
+def _lonely(structure: Structure) -> alt.Chart:
+    """Points without a neighbour: a line through a single point has no length."""
+    points: alt.Chart = of_table(LONELY).mark_point(filled=True, size=30, opacity=1, clip=True, aria=False)
+    looks = _looks(structure)
+    return points.encode(x=_x(structure), y=_y(structure), color=looks["color"])
 
 
 def _trouble(structure: Structure) -> alt.Chart:

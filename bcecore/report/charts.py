@@ -36,7 +36,20 @@ from bcecore.report.chart_lines import (
     placed,
     places_of,
 )
-from bcecore.report.chart_spec import BANDS, DOTS, FRAME, GAP, HOVER, LINES, MARKS, RAW, TROUBLED, Look, spec_of
+from bcecore.report.chart_spec import (
+    BANDS,
+    DOTS,
+    FRAME,
+    GAP,
+    HOVER,
+    LINES,
+    LONELY,
+    MARKS,
+    RAW,
+    TROUBLED,
+    Look,
+    spec_of,
+)
 from bcecore.report.palette import SOLID, Dash
 from bcecore.report.thinning import LEAST, thin, thin_for_logarithm
 from bcecore.report.words import count, number, scientific
@@ -48,6 +61,7 @@ ROWS_PER_CHART = 2000
 """The most rows that all tables of one chart have together."""
 POINTS_PER_LINE = 600
 _HOVER_POINTS = 120
+_LONELY_PER_CHART = 100
 _MARKS_PER_CHART = 60
 _DOTS_UNDER_POINTER = 60
 _MARGIN, _END = 0.04, 0.01
@@ -207,18 +221,20 @@ def draw(figure: Figure, view: View) -> Drawn:
         DOTS: _joined(dot_tables),
         BANDS: _joined(band_tables, (*_POINT_COLUMNS, "low", "high")),
         GAP: _gap(figure, lines, limit),
+        LONELY: _lonely([*line_tables, *band_tables]),
         TROUBLED: _troubled([*(raw_tables or line_tables), *dot_tables], view),
         MARKS: _marks(figure, view),
         HOVER: _hover(figure, lines, dots, means, smoothed),
     }
     tables[FRAME] = _frame(figure, view, tables, bulk, log_y, hidden)
+    drawn_tables, drawn_lines = [*line_tables, *dot_tables, *band_tables], [*lines, *dots, *(m.line for m in means)]
     return Drawn(
         {**spec_of(_look(figure, view, log_y, smoothed)), "datasets": tables},
-        sum(len(table) for table in [*line_tables, *dot_tables, *band_tables]),
+        sum(len(table) for table in drawn_tables),
         sum(int(line.inside.sum()) for line in everything),
         hidden,
         max(
-            ((len(table), int(line.inside.sum())) for table, line in zip(line_tables, lines, strict=True)),
+            ((len(table), int(line.inside.sum())) for table, line in zip(drawn_tables, drawn_lines, strict=True)),
             key=lambda numbers: numbers[1],
             default=(0, 0),
         ),
@@ -257,7 +273,7 @@ def _names(figure: Figure) -> list[str]:
 def _points_per_line(lengths: Sequence[int]) -> int:
     """How many points each line may have: short ones leave their room to the others."""
     # What is not finite is in a table of its own besides: a tenth of a line's points at most.
-    room = (ROWS_PER_CHART - _HOVER_POINTS - _MARKS_PER_CHART - 1) * 10 // 11
+    room = (ROWS_PER_CHART - _HOVER_POINTS - _MARKS_PER_CHART - _LONELY_PER_CHART - 1) * 10 // 11
     limit = room
     for taken, length in enumerate(sorted(lengths)):
         limit = room // (len(lengths) - taken)
@@ -311,6 +327,17 @@ def _troubled(tables: Sequence[pd.DataFrame], view: View) -> pd.DataFrame:
     points = _joined(tables)
     points = points[points["value"].isna()]
     return points if view.window is None else points[points["x"].between(*view.window)]
+
+
+def _lonely(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The points of lines that have a gap, or the end, on either side; of very many, some."""
+    found = []
+    for table in tables:
+        missing = table["value"].isna()
+        found.append(table[~missing & missing.shift(1, fill_value=True) & missing.shift(-1, fill_value=True)])
+    points = _joined(found)[list(_POINT_COLUMNS)]
+    every = -(-len(points) // _LONELY_PER_CHART)
+    return points.iloc[:: max(1, every)]
 
 
 def _gap(figure: Figure, lines: Sequence[Line], limit: int) -> pd.DataFrame:

@@ -147,6 +147,21 @@ def test_zooming_and_new_points_change_the_data_and_not_the_specification() -> N
     assert len(specs) == 1
 
 
+def test_a_point_without_a_neighbour_is_drawn_as_a_point() -> None:
+    (alone,) = table(draw(one([1.0]), View()), "lonely")
+    assert (alone["step"], alone["value"], alone["series"]) == (1, 1.0, "CE")
+    between = draw(one([1.0, 2.0, math.nan, 4.0, math.inf, 6.0, 7.0]), View())
+    assert [row["step"] for row in table(between, "lonely")] == [4]
+    assert table(draw(one(NOISE), View()), "lonely") == []
+
+
+def test_points_are_counted_also_where_there_are_no_lines() -> None:
+    checks = Trace("held-out CE", series([3.0, 2.0, 1.0]), "#111111", dots=True)
+    assert draw(figure(checks), View()).longest == (3, 3)
+    seeds = Band("off", "#111111", (series([1.0, 2.0]), series([2.0, 3.0])))
+    assert draw(figure(bands=(seeds,)), View()).longest == (2, 2)
+
+
 def test_a_chart_of_nothing_has_the_same_tables_as_a_full_one() -> None:
     def made(*values: float) -> Figure:
         line = series(values)
