@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bcecore.cli_runs import add_runs_dir
+from bcecore.cli_runs import add_runs_dir, json_text
 from bcecore.errors import RunError
 from bcecore.store.runs import RunStore
 
@@ -37,7 +36,7 @@ def _compare(store: RunStore, arguments: argparse.Namespace) -> int:
         raise RunError("Give the steps with @ or with --same-step, not both.")
     if arguments.json:
         content = comparison_json(sides, same_step=arguments.same_step)
-        print(json.dumps(content, indent=2, ensure_ascii=False))
+        print(json_text(content))
     else:
         print(comparison_text(sides, same_step=arguments.same_step))
     return 0

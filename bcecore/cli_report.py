@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bcecore.cli_runs import add_runs_dir, add_steps
+from bcecore.cli_runs import add_runs_dir, add_steps, json_text
 from bcecore.store.record import RunRecord
 from bcecore.store.runs import RunStore
 
@@ -42,7 +41,7 @@ def _report(store: RunStore, arguments: argparse.Namespace) -> int:
     paths = write_report(report_of(material), directory)
     if arguments.json:
         files = {"markdown": str(paths[0]), "html": str(paths[1])}
-        print(json.dumps({"id": record.id, **files, **tables_as_json(material)}, indent=2, ensure_ascii=False))
+        print(json_text({"id": record.id, **files, **tables_as_json(material)}))
     else:
         print(*paths, sep="\n")
     return 0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def follow_to_the_end(store: RunStore, run_id: str, *, detach: bool, as_json: bo
         print(run_id, flush=True)
     record = store.record(run_id) if detach else _follow(store, run_id)
     if as_json:
-        print(json.dumps(_as_json(store, record), indent=2, ensure_ascii=False))
+        print(json_text(_as_json(store, record)))
     elif record.failure is not None:
         print(f"error: {record.failure.message}", file=sys.stderr)
     return 1 if record.status in ("failed", "crashed") else 0
@@ -188,7 +189,7 @@ def _runs(store: RunStore, arguments: argparse.Namespace) -> int:
 
     records = [record for record in current_records(store) if arguments.all or not record.archived]
     if arguments.json:
-        print(json.dumps([_as_json(store, record, values=False) for record in records], indent=2, ensure_ascii=False))
+        print(json_text([_as_json(store, record, values=False) for record in records]))
         return 0
     if not records:
         print(f"There are no runs in {store.root} yet. Start one: python -m bcecore train --recipe {DEFAULT_RECIPE}")
@@ -213,11 +214,28 @@ def _show(store: RunStore, arguments: argparse.Namespace) -> int:
     material = cli_report.material_for(store, record, arguments.step)
     if arguments.json:
         shown = _as_json(store, record) | cli_report.tables_as_json(material)
-        print(json.dumps(shown, indent=2, ensure_ascii=False))
+        print(json_text(shown))
         return 0
     print(f"{record.name}  ({record.id})\n{record.status}" + (f": {record.failure.message}" if record.failure else ""))
     cli_report.print_tables(material)
     return 0
+
+
+def json_text(value: Any) -> str:
+    """What a command prints for a script: strict JSON, in which a number that is not finite is null."""
+    return json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case Mapping():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case _:
+            return value
 
 
 def _as_json(store: RunStore, record: RunRecord, *, values: bool = True) -> dict[str, Any]:
@@ -231,8 +249,7 @@ def _as_json(store: RunStore, record: RunRecord, *, values: bool = True) -> dict
     if values:
         history = History(store.directory(record.id))
         history.refresh()
-        finite = {key: value if value == value else None for key, value in history.last.items()}
-        found |= {"directory": str(store.directory(record.id)), "config": None, "last": finite}
+        found |= {"directory": str(store.directory(record.id)), "config": None, "last": history.last}
         if record.status == "imported":
             found["imported"] = store.imported(record.id).model_dump(mode="json")
         else:
@@ -262,7 +279,7 @@ def _queue(store: RunStore, arguments: argparse.Namespace) -> int:
                 queue.move(store, run_id, move)
     records = queue.waiting(store, current_records(store))
     if arguments.json:
-        print(json.dumps([_as_json(store, record, values=False) for record in records], indent=2, ensure_ascii=False))
+        print(json_text([_as_json(store, record, values=False) for record in records]))
     elif not records:
         print("No run is waiting.")
     else:

@@ -86,3 +86,19 @@ def test_show_for_people(store: RunStore, real_log: str, capsys: pytest.CaptureF
 
 def test_a_run_that_is_not_there(store: RunStore, capsys: pytest.CaptureFixture[str]) -> None:
     assert "There is no run 'nobody'" in answer(capsys, store, "report", "nobody", status=2)
+
+
+def test_what_scripts_read_is_strict_json(store: RunStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = {"global_step": 2, "log_history": []}
+    log["log_history"] = [{"step": 1, "loss": 1.0}, {"step": 2, "loss": float("inf"), "grad_norm": float("nan")}]
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps(log))
+    runs = [answer(capsys, store, "import", str(path), "--again").strip() for _ in range(2)]
+
+    def strict(name: str) -> None:
+        raise AssertionError(name)
+
+    for command in (("show", runs[0]), ("report", runs[0]), ("compare", *runs), ("runs",)):
+        json.loads(answer(capsys, store, *command, "--json"), parse_constant=strict)
+    shown = json.loads(answer(capsys, store, "show", runs[0], "--json"))
+    assert (shown["last"]["loss"], shown["last"]["grad_norm"]) == (None, None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bcecore.report.logged import Logged, language_loss
-from bcecore.report.metrics import Group, Metric, metric
+from bcecore.report.metrics import Group, Metric, metric, origin_of
 from bcecore.report.summary import At
 from bcecore.store.columns import Series
 
@@ -31,13 +31,21 @@ class BestAndLast:
     """Whether it was not logged itself (`logged.language_loss`)."""
 
 
-def best_and_last(logged: Logged) -> list[BestAndLast]:
-    """A row for every metric of the log, those that tell how well the model learns first."""
+def best_and_last(logged: Logged, *, ours: bool = True) -> list[BestAndLast]:
+    """A row for every metric of the log, those that tell how well the model learns first.
+
+    `ours`: whether it is the log of a run of this product.
+    """
+    origin = origin_of(logged.keys, ours=ours)
     ce = language_loss(logged)
     series = {key: logged.series(key) for key in logged.keys if key not in _NO_METRICS}
     if ce.worked_out and len(ce.series):
         series = {"ce": ce.series} | series
-    rows = [_row(metric(key), values, ce.worked_out and key == "ce") for key, values in series.items() if len(values)]
+    rows = [
+        _row(metric(key, origin), values, ce.worked_out and key == "ce")
+        for key, values in series.items()
+        if len(values)
+    ]
     return sorted(rows, key=lambda row: _ORDER.index(row.metric.group))
 
 

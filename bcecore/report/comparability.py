@@ -13,9 +13,10 @@ from typing import Any
 
 from bcecore.config import AUTO_TOKENIZER, RunConfig
 from bcecore.report.logged import LanguageLoss, Logged, language_loss
-from bcecore.report.metrics import CHECK_PREFIXES, metric
+from bcecore.report.metrics import CHECK_PREFIXES, Origin, metric, origin_of
 from bcecore.store.columns import Series, Steps, Values
 from bcecore.store.imported import Imported
+from bcecore.store.objective import has_bce
 from bcecore.store.record import RunRecord
 
 
@@ -51,6 +52,16 @@ class Side:
         """The steps at which a key was logged, and what; empty if it was not."""
         return self._language_loss.series if key == "ce" else self.history.series(key)
 
+    @property
+    def origin(self) -> Origin:
+        """Who logged its values."""
+        return origin_of(self.history.keys, ours=self.record.status != "imported")
+
+    @property
+    def ce_is_worked_out(self) -> bool:
+        """Whether its CE was not logged, but is the loss less BCE's term."""
+        return self._language_loss.worked_out
+
     @cached_property
     def _language_loss(self) -> LanguageLoss:
         return language_loss(self.history)
@@ -63,15 +74,14 @@ class Obstacle:
     short: str
     """For a cell of a table."""
     sentence: str
-    """For a warning, with `{a}` and `{b}` for the names of the two."""
+    """For a warning, with `{a}` for the baseline, `{b}` for the others that it is about and `{all}` for all of them."""
     known: bool = True
     """False where the runs may well be comparable, but nothing says so."""
 
 
 FUTURE = Obstacle(
     "one sees the future",
-    "Some of {a} and {b} can see the words that they have to predict and some cannot: their losses measure different "
-    "things.",
+    "Some of {all} can see the words that they have to predict and some cannot: their losses measure different things.",
 )
 TOKENS = Obstacle(
     "other tokens",
@@ -91,17 +101,23 @@ TRAINING_TEXT = Obstacle(
 )
 BCE_TERM = Obstacle(
     "BCE’s own term is in it",
-    "Among {a} and {b}, BCE’s own term is in some of the losses and lowers the number whatever was learnt: compare CE.",
+    "Among {all}, BCE’s own term is in some of the losses and lowers the number whatever was learnt: compare CE.",
 )
 TEXT_UNKNOWN = Obstacle(
     "text not known",
-    "Whether {a} and {b} were measured on the same text is not known: a lower loss may only mean an easier text.",
+    "Whether {all} were measured on the same text is not known: a lower loss may only mean an easier text.",
     known=False,
 )
 OTHER_LINES = Obstacle(
     "of other lines",
     "A loss while training is of the lines that were learnt from at that step, and other steps have other lines.",
     known=False,
+)
+
+TWO_BCES = Obstacle(
+    "not the same BCE",
+    "What {all} logged as “bce loss” is not the same: of some it is the value of BCE, of some probably binary "
+    "cross-entropy.",
 )
 
 _TRAINING_LOSSES = ("ce", "loss", "train_loss")
@@ -121,6 +137,8 @@ def side_names(records: Sequence[tuple[RunRecord, int | None]]) -> list[str]:
 
 def obstacle(key: str, a: Side, b: Side) -> Obstacle | None:
     """Why the values of `key` of two sides cannot be compared, the gravest reason first; None where they can."""
+    if key.endswith("bce_loss") and (a.origin == "other") != (b.origin == "other"):
+        return TWO_BCES
     if metric(key).better is None:
         return None
     if a.record.id == b.record.id:
@@ -154,13 +172,15 @@ def warnings(keys: Sequence[str], sides: Sequence[Side], baseline: int) -> list[
             if reason is not None and side.name not in found.setdefault(reason, []):
                 found[reason].append(side.name)
     return [
-        reason.sentence.format(a=f"“{base.name}”", b=_listed([f"“{name}”" for name in names]))
+        reason.sentence.format(a=_quoted([base.name]), b=_quoted(names), all=_quoted([base.name, *names]))
         for reason, names in found.items()
     ]
 
 
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def _quoted(names: Sequence[str]) -> str:
+    """`“a”, “b” and “c”`."""
+    quoted = [f"“{name}”" for name in names]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
 
 
 def _text_obstacle(a: Side, b: Side, which: str, different: Obstacle) -> Obstacle | None:
@@ -199,4 +219,4 @@ def _bce(side: Side) -> Any:
     """What decides the term that BCE adds to the loss: nothing where BCE is off."""
     if side.config is not None:
         return side.config.bce.model_dump() if side.config.bce.enabled else None
-    return side.record.id if any(key.startswith("bce_") for key in side.keys) else None
+    return side.record.id if has_bce(side.history.keys) else None

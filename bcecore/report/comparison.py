@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from bcecore.report.comparability import Obstacle, Side, obstacle
-from bcecore.report.metrics import Metric, metric
+from bcecore.report.metrics import Metric, least_known, metric
 from bcecore.report.summary import At
 from bcecore.report.words import NOT_A_NUMBER, number
 from bcecore.store.columns import Series, Steps
@@ -67,6 +67,8 @@ class Compared:
     entries: tuple[Entry, ...]
     common_step: int | None = None
     """The step of all values, where they are compared at the same one."""
+    worked_out: tuple[str, ...] = ()
+    """The names of those of which it was not logged, but worked out: CE."""
 
     @property
     def at_different_steps(self) -> bool:
@@ -103,7 +105,7 @@ def compare(
 
 
 def _compared(key: str, sides: Sequence[Side], baseline: int, same_step: bool) -> Compared:
-    about = metric(key)
+    about = metric_of(key, sides)
     series = [side.series(key) for side in sides]
     common = largest_common_step([one.steps for one in series if len(one)]) if same_step else None
     entries = []
@@ -122,10 +124,18 @@ def _compared(key: str, sides: Sequence[Side], baseline: int, same_step: bool) -
             for place, entry in enumerate(entries)
         ),
         common,
+        tuple(side.name for side in sides if key == "ce" and side.ce_is_worked_out),
     )
 
 
+def metric_of(key: str, sides: Sequence[Side]) -> Metric:
+    """What is known about a key for all of these sides that logged it."""
+    return metric(key, least_known([side.origin for side in sides if key in side.keys]))
+
+
 def _against(entry: Entry, base: Entry, about: Metric, reason: Obstacle | None) -> Entry:
+    if entry.value is None or base.value is None:
+        return entry  # there is nothing to be compared
     if reason is not None and reason.known:
         return Entry(entry.value, entry.best, obstacle=reason)
     judged = reason is None
@@ -196,6 +206,13 @@ def best_of(series: Series, about: Metric) -> At | None:
 
 
 # -- in words
+
+
+def worked_out_words(compared: Compared) -> str:
+    """Of which sides the values were worked out, or an empty string."""
+    if not compared.worked_out:
+        return ""
+    return f"Worked out for {', '.join(compared.worked_out)}: the logged loss less BCE’s term."
 
 
 def figure(value: float) -> str:

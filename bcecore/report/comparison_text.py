@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from bcecore.report.comparability import Side, warnings
-from bcecore.report.comparison import CHANCE, Compared, Delta, Entry, compare, direction_words, figure, signed
+from bcecore.report.comparison import (
+    CHANCE,
+    Compared,
+    Delta,
+    Entry,
+    compare,
+    direction_words,
+    figure,
+    signed,
+    worked_out_words,
+)
 from bcecore.report.differences import Differences, differences
 from bcecore.report.summary import At
 
@@ -32,6 +42,8 @@ def comparison_text(sides: Sequence[Side], *, same_step: bool = False) -> str:
         lines += ["", f"{one.metric.name}{f' ({unit})' if unit else ''}"]
         for side, entry in zip(sides, one.entries, strict=True):
             lines.append(f"  {side.name:<{_WIDTH}}  {_entry_text(entry)}")
+        if one.worked_out:
+            lines.append(f"  {worked_out_words(one)}")
     if any(one.at_different_steps for one in compared) and not any(side.step is not None for side in sides):
         lines += ["", "Last values are of different steps; --same-step compares at the largest step that all have."]
     cautions = warnings([one.metric.key for one in compared], sides, 0)
@@ -86,6 +98,7 @@ def _metric_json(one: Compared) -> dict[str, Any]:
         "name": one.metric.name,
         "unit": one.metric.unit,
         "better": one.metric.better,
+        "worked_out": list(one.worked_out),
         "values": [
             {
                 "value": _at(entry.value),

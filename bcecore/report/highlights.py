@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bcecore.config import RunConfig
-from bcecore.report.log_facts import rate_seen, weight_seen
+from bcecore.report.log_facts import Extent, rate_seen, weight_seen
 from bcecore.report.logged import Logged, language_loss, training_steps
 from bcecore.store.columns import Series, Steps
 
@@ -30,21 +30,34 @@ class Milestones(NamedTuple):
     last: int
     """The last logged step."""
     total: int
-    """What the quarters are of: the last step of the run while it is going on, and of the log once it is over."""
+    """What the quarters are of: the last step of the run while it is going on, and of the log once it is over.
+
+    Of a log from elsewhere: the last step of its run, where that is known.
+    """
     rate_warmup: int | None = None
     """The step that ends the learning rate's warm-up."""
     weight_warmup: int | None = None
     """The step that ends the warm-up of the BCE weight."""
     boost_end: int | None = None
     """Where the boost of the BCE weight ends, or the run before it."""
+    last_name: str = "Last step"
+    """What the last logged step is to the run."""
+    of_log: bool = False
+    """Whether the quarters are only those of the log, because its run's length is not known."""
 
 
 def milestones(
-    logged: Logged, config: RunConfig | None, planned_steps: int | None = None, *, over: bool = True
+    logged: Logged,
+    config: RunConfig | None,
+    planned_steps: int | None = None,
+    *,
+    over: bool = True,
+    extent: Extent | None = None,
 ) -> Milestones | None:
     """The milestones of a run: from its settings, or without them as its log shows them; None for an empty log.
 
-    `planned_steps`: how long the run was meant to be, where that is known; `over`: nothing more will be logged.
+    `planned_steps`: how long the run was meant to be, where that is known; `over`: nothing more will be logged;
+    `extent`: how much of its run a log from elsewhere holds, instead of both.
     """
     steps = training_steps(logged)
     if not len(steps):
@@ -52,7 +65,7 @@ def milestones(
     first, last = int(steps[0]), int(steps[-1])
     total = last if over else max(last, planned_steps or 0)
     if config is None:
-        return _seen_milestones(logged, first, last, max(last, planned_steps or 0))
+        return _seen_milestones(logged, first, last, extent or Extent(last, last, planned_steps, over))
     bce, warmup = config.bce, config.training.warmup_steps
     boosts = bce.enabled and bce.max_weight > 0
     return Milestones(
@@ -62,22 +75,31 @@ def milestones(
         warmup if warmup and config.training.lr_scheduler != "constant" else None,
         bce.warmup_steps if bce.enabled and bce.warmup_steps else None,
         min(bce.warmup_steps + bce.boost_span, total) if boosts else None,
+        "Last step" if last == total else "Last step so far",
     )
 
 
-def _seen_milestones(logged: Logged, first: int, last: int, planned: int) -> Milestones:
-    rate = rate_seen(logged.series("learning_rate"), planned)
+def _seen_milestones(logged: Logged, first: int, last: int, extent: Extent) -> Milestones:
+    rate = rate_seen(logged.series("learning_rate"), extent.planned or extent.reached)
     weight = weight_seen(logged.series("bce_weight"))
     end = None
     if weight is not None and weight.slope:
-        end = weight.boost_end if weight.boost_end is not None else last
+        # One that goes on where the log ends is ended by the run's end, and by nothing else.
+        end = weight.boost_end if weight.boost_end is not None or not extent.ended else extent.reached
+    total, name = extent.total, "Last step"
+    if total is None or not extent.ended:
+        name = "Last step of this log"
+    elif last < total:
+        name = "Last logged step"
     return Milestones(
         first,
         last,
-        last,
+        last if total is None else total,
         (rate.warmup_steps or None) if rate is not None else None,
         (weight.warmup_steps or None) if weight is not None else None,
         end,
+        name,
+        of_log=total is None,
     )
 
 
@@ -101,11 +123,12 @@ def stages(turns: Milestones, extra: Iterable[int] = ()) -> list[Stage]:
             named.append((turns.rate_warmup, "End of the learning rate’s warm-up"))
         if turns.weight_warmup is not None:
             named.append((turns.weight_warmup, "End of BCE’s warm-up"))
-    named += [(round(turns.total * quarter / 4), name) for quarter, name in _QUARTERS]
+    of_what = " of this log" if turns.of_log else ""
+    named += [(round(turns.total * quarter / 4), f"{name}{of_what}") for quarter, name in _QUARTERS]
     if turns.boost_end is not None:
         begin = turns.weight_warmup or 0
         named.append(((begin + turns.boost_end) // 2, "Middle of BCE’s boost"))
-    named.append((turns.last, "Last step" if turns.last == turns.total else "Last step so far"))
+    named.append((turns.last, turns.last_name))
     named += [(step, _ASKED) for step in extra]
     found: dict[int, list[str]] = {}
     for step, name in named:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bcecore.report.facts import UNKNOWN, Fact
-from bcecore.report.log_facts import rate_seen, rate_words, weight_seen, weight_words
+from bcecore.report.log_facts import Extent, extent_of, rate_seen, rate_words, weight_seen, weight_words
 from bcecore.report.logged import Logged, check_losses, language_loss, training_steps, written
 from bcecore.report.throughput import Throughput
 from bcecore.report.words import count, duration, moment, number
@@ -27,10 +27,9 @@ NOT_IN_LOG = "not in this log"
 def imported_facts(record: RunRecord, imported: Imported, logged: Logged, pace: Throughput) -> list[Fact]:
     """The rows of the report's table for a run that was trained elsewhere; what is not known says so."""
     facts, state = imported.facts, imported.state
-    planned = state.get("max_steps")
-    last = int(logged.steps[-1]) if len(logged.steps) else 0
-    total = planned if isinstance(planned, int) and planned > 0 else last
-    rates, weights = rate_seen(logged.series("learning_rate"), total), weight_seen(logged.series("bce_weight"))
+    extent = extent_of(logged, state)
+    rates = rate_seen(logged.series("learning_rate"), extent.planned or extent.reached)
+    weights = weight_seen(logged.series("bce_weight"))
     ce = language_loss(logged)
     steps = training_steps(logged)
     return [
@@ -41,10 +40,10 @@ def imported_facts(record: RunRecord, imported: Imported, logged: Logged, pace: 
         Fact("Longest example (block size)", _given(facts, "block_size")),
         Fact("Learning rate", _rate(facts, rate_words(rates) if rates is not None else None)),
         Fact("BCE weight", _given(facts, "bce_weight", weight_words(weights) if weights is not None else None)),
-        Fact("Steps", f"{last:,}" if total == last else f"{last:,} of {total:,}"),
+        Fact("Steps", _steps(extent)),
         Fact("Wall clock", _known_wall_clock(facts, pace)),
-        Fact("Pace", f"{number(pace.steps_per_second)} steps/s" if pace.steps_per_second else NOT_IN_LOG),
-        Fact("Final training loss", _logged_loss(logged)),
+        Fact("Pace", _known_pace(pace)),
+        Fact("Final training loss" if extent.ended else "Training loss", _logged_loss(logged)),
         Fact("Last CE", _last_ce(ce.series, ce.worked_out)),
         Fact("Loss of the checks", _logged_checks(logged)),
         Fact(
@@ -91,6 +90,21 @@ def _known_wall_clock(facts: Mapping[str, str | int | float], pace: Throughput) 
         return NOT_IN_LOG
     words = f"{duration(pace.seconds)} ({readable_number(float(f'{pace.seconds:.6g}'))} s"
     return f"{words}, as given)" if "wall_clock" in facts else f"{words})"
+
+
+def _steps(extent: Extent) -> str:
+    """How far the run was, of how many steps, and where the log stops short of that."""
+    words = f"{extent.reached:,}"
+    if extent.planned is not None and extent.planned > extent.reached:
+        words += f" of {extent.planned:,}"
+    return words if extent.ended or extent.last == extent.reached else f"{words}; the log ends at step {extent.last:,}"
+
+
+def _known_pace(pace: Throughput) -> str:
+    if not pace.steps_per_second:
+        return NOT_IN_LOG
+    words = f"{number(pace.steps_per_second)} steps/s"
+    return words if pace.certain else f"{words}, {pace.source}"
 
 
 def _logged_loss(logged: Logged) -> str:

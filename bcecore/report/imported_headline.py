@@ -11,11 +11,12 @@ import numpy as np
 
 from bcecore.report.acting import Acting
 from bcecore.report.logged import Logged, check_losses, language_loss
-from bcecore.report.metrics import Better, metric
+from bcecore.report.metrics import Better, metric, origin_of
 from bcecore.report.summary import At
 from bcecore.report.words import percent
 from bcecore.settings import readable_number
 from bcecore.store.columns import Series
+from bcecore.store.objective import has_bce
 from bcecore.store.summary import trend_of
 
 _LEARNING = ("loss", "train_loss", "reward")
@@ -67,9 +68,12 @@ def _learning(logged: Logged) -> Card:
 def _check(logged: Logged) -> Card:
     keys = check_losses(logged) or [key for key in logged.keys if metric(key).group == "check" and metric(key).better]
     if not keys:
-        return Card("Held-out loss", "", about="The log has no check on text that was set aside.")
-    name = "Held-out loss" if keys[0] == "eval_loss" else metric(keys[0]).name
-    about = "The loss on text that the model did not learn from, if the Trainer was given such text."
+        return Card("Check loss", "", about="The log has no check of the model.")
+    name = metric(keys[0], origin_of(logged.keys, ours=False)).name
+    about = (
+        "What the Trainer logged when it checked the model. Whether the model learnt from that text too, the log does "
+        "not say."
+    )
     series = logged.series(keys[0])
     return _card(name[0].upper() + name[1:], "", series, about, _best(series, metric(keys[0]).better))
 
@@ -89,12 +93,14 @@ def _best(series: Series, better: Better | None) -> At | None:
 
 def _bce(logged: Logged) -> Acting:
     weights, ratios = logged.series("bce_weight"), logged.series("bce_grad_ratio")
-    if not len(weights) and not len(logged.series("bce_loss")):
-        return Acting(
-            "off",
-            "BCE: not in this log",
-            "It was trained without BCE, or BCE's values were not logged.",
-        )
+    if not has_bce(logged.keys):
+        explanation = "It was trained without BCE, or BCE's values were not logged."
+        if any(key.endswith("bce_loss") for key in logged.keys):
+            explanation += (
+                " The “bce loss” of this log is taken for binary cross-entropy. Here BCE is something else: the "
+                "Behavioral Consciousness Engine."
+            )
+        return Acting("off", "BCE: not in this log", explanation)
     if len(weights) and not weights.values.any():
         return Acting("off", "BCE: weight 0 at every logged step", "What is logged is ordinary training.")
     weight = f", weight {readable_number(float(f'{weights.values[-1]:.2g}'))} at the end" if len(weights) else ""

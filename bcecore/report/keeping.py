@@ -25,8 +25,9 @@ class Advice:
 
 
 def which_to_keep(side: Side, saved: Sequence[int]) -> Advice:
-    """The saved checkpoint with the lowest held-out CE; of a run without checkpoints, the step that had it.
+    """The saved checkpoint with the lowest loss of a check; of a run without checkpoints, the step that had it.
 
+    Of our own runs that loss is held-out CE.
     `saved` are the steps of the whole checkpoints.
     """
     cannot = _nothing_can_tell(side)
@@ -35,18 +36,22 @@ def which_to_keep(side: Side, saved: Sequence[int]) -> Advice:
     series = side.series(_HELD_OUT)
     best = best_of(series, metric(_HELD_OUT))
     if best is None:
-        return Advice(None, "No check of the held-out text gave a finite number, so nothing logged can tell.")
+        return Advice(None, "No check gave a finite number, so nothing logged can tell.")
     checked = series.at(np.isin(series.steps, np.asarray(saved, dtype=np.int64)))
     kept = best_of(checked, metric(_HELD_OUT)) if saved else best
     if kept is None:
         return Advice(
             None,
-            f"Held-out CE was lowest at step {best.step:,} ({figure(best.value)}), but no saved checkpoint was checked "
-            "at its own step, so nothing logged can tell which of them to keep.",
+            f"{_check_name(side)} was lowest at step {best.step:,} ({figure(best.value)}), but no saved checkpoint was "
+            "checked at its own step, so nothing logged can tell which of them to keep.",
         )
     return Advice(
         kept.step, _reason(kept, best, At(float(series.values[-1]), int(series.steps[-1])), bool(saved), side)
     )
+
+
+def _check_name(side: Side) -> str:
+    return "Held-out CE" if side.origin == "ours" else "Loss of the check"
 
 
 def _nothing_can_tell(side: Side) -> str | None:
@@ -63,6 +68,8 @@ def _nothing_can_tell(side: Side) -> str | None:
             "not learning."
         )
     if not len(side.series(_HELD_OUT)):
+        if side.origin != "ours":
+            return "Nothing logged can tell: the log has no loss of a check (eval_loss)."
         return (
             "Nothing logged can tell: the model was not checked on held-out text. CE while learning also falls when a "
             "model learns by heart."
@@ -72,7 +79,8 @@ def _nothing_can_tell(side: Side) -> str | None:
 
 def _reason(kept: At, best: At, last: At, is_saved: bool, side: Side) -> str:
     of_what = "the saved checkpoints" if is_saved else "all checks"
-    words = f"Its held-out CE of {figure(kept.value)} is the lowest of {of_what}"
+    name = _check_name(side)
+    words = f"Its {name[:1].lower()}{name[1:]} of {figure(kept.value)} is the lowest of {of_what}"
     if kept.step == last.step:
         words += ", and it is the last check."
     elif not np.isfinite(last.value):

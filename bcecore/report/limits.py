@@ -12,6 +12,7 @@ from bcecore.report.observations import within_seed_range
 from bcecore.report.throughput import Throughput
 from bcecore.report.words import count, number
 from bcecore.store.imported import Imported
+from bcecore.store.objective import has_bce
 from bcecore.store.record import RunRecord
 
 _FEW_DOCUMENTS = 100
@@ -152,8 +153,7 @@ def _effect(config: RunConfig | None, logged: Logged) -> list[tuple[str, str]]:
     """What can be said about BCE."""
     found = []
     bce_losses = logged.series("bce_loss")
-    logged_bce = len(bce_losses) > 0
-    uses_bce = config.bce.enabled if config is not None else logged_bce
+    uses_bce = config.bce.enabled if config is not None else len(bce_losses) > 0 and has_bce(logged.keys)
     if uses_bce and config is not None and config.bce.profile == "seed":
         found.append(
             (

@@ -1,20 +1,25 @@
-"""What a log says of a run's schedules when nothing else is known: found in its values, checked by formula. Pure.
+"""What a log says of a run when nothing else is known: how much of it the log holds, and its schedules. Pure.
 
-A schedule is named only if `bcecore.schedule` gives every logged value again.
+Schedules are found in its values and checked by formula: one is named only if `bcecore.schedule` gives every logged
+value again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bcecore import schedule
+from bcecore.report.logged import Logged, training_steps
 from bcecore.report.words import count, scientific
 from bcecore.settings import readable_number
 from bcecore.store.columns import Series, Steps, Values
+from bcecore.store.trainer_log import as_number
 
 # Shares of the largest value: what rounding in a log may change, and what counts as the same straight line.
 _SAME = 1e-6
@@ -30,6 +35,46 @@ _SHAPES: dict[schedule.LearningRateSchedule, str] = {
     "polynomial": "polynomial decay",
     "inverse_sqrt": "inverse square root decay",
 }
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much of its run a log from elsewhere holds, in steps."""
+
+    last: int
+    """The last step of which anything was logged; 0 for an empty log."""
+    reached: int
+    """Where the run was when the log was written: beyond `last` where a file was cut off."""
+    planned: int | None
+    """How many steps the run was to have; None where the log does not say."""
+    ended: bool
+    """Whether the log is known to go to the end of its run."""
+
+    @property
+    def total(self) -> int | None:
+        """The steps of the whole run; None where that is not known."""
+        if self.ended:
+            return self.reached
+        return max(self.planned, self.reached) if self.planned is not None else None
+
+
+def extent_of(logged: Logged, state: Mapping[str, Any]) -> Extent:
+    """How much of its run a log holds, by what its Trainer's state says besides."""
+    last = int(logged.steps[-1]) if len(logged.steps) else 0
+    reached, planned = max(last, _steps(state.get("global_step")) or 0), _steps(state.get("max_steps"))
+    closing = logged.series("train_runtime").steps  # a Trainer logs it when it is done, if need be before its last step
+    if len(closing) and closing[-1] >= last:
+        return Extent(last, reached, planned, True)
+    steps = training_steps(logged)
+    # The steps behind the last multiple of its rhythm are not logged by any Trainer.
+    rhythm = float(np.median(np.diff(steps))) if len(steps) > 1 else float(last)
+    ended = planned is not None and last > 0 and reached >= planned and reached - last <= rhythm
+    return Extent(last, reached, planned, ended)
+
+
+def _steps(value: Any) -> int | None:
+    number = as_number(value)
+    return int(number) if number is not None and math.isfinite(number) and number >= 1 else None
 
 
 @dataclass(frozen=True)

@@ -8,31 +8,19 @@ from __future__ import annotations
 import math
 from typing import NamedTuple, Protocol
 
-import numpy as np
-
 from bcecore.report.metrics import CHECK_PREFIXES, metric
 from bcecore.report.words import number
 from bcecore.settings import readable_number
-from bcecore.store.columns import Mask, Series, Steps, Values
+from bcecore.store.columns import Series, Steps
+from bcecore.store.objective import Log, has_bce, where_known, worked_out_ce
 
 NOT_LOGGED = "–"
 _DECIMALS = 4
 _LARGEST_WITH_DECIMALS = 1e5
 
 
-class Logged(Protocol):
+class Logged(Log, Protocol):
     """The logged values of a run: `store.history.History`, or `store.columns.Columns`."""
-
-    @property
-    def steps(self) -> Steps:
-        """The logged steps, ascending."""
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Everything that was logged besides the step."""
-
-    def column(self, key: str) -> Values:
-        """The values of a key at all logged steps; NaN where there is none."""
 
     def series(self, key: str) -> Series:
         """The steps at which a key was logged, and what."""
@@ -49,22 +37,15 @@ class LanguageLoss(NamedTuple):
 
 def language_loss(logged: Logged) -> LanguageLoss:
     """CE as logged; else worked out as loss - w·R where the log has all three."""
-    if "ce" in logged.keys or not {"loss", "bce_weight", "bce_loss"} <= set(logged.keys):
-        return LanguageLoss(logged.series("ce"), False)
-    values = logged.column("loss") - logged.column("bce_weight") * logged.column("bce_loss")
-    return LanguageLoss(_where_known(logged, values), True)
+    worked_out = worked_out_ce(logged)
+    return LanguageLoss(logged.series("ce"), False) if worked_out is None else LanguageLoss(worked_out, True)
 
 
 def bce_term(logged: Logged) -> Series:
     """BCE's part of the objective, w·R: as logged, else worked out; empty where the log has neither."""
     if "bce_term" in logged.keys:
         return logged.series("bce_term")
-    return _where_known(logged, logged.column("bce_weight") * logged.column("bce_loss"))
-
-
-def _where_known(logged: Logged, values: Values) -> Series:
-    known: Mask = ~np.isnan(values)
-    return Series(logged.steps, values, logged.column("epoch"), logged.column("time")).at(known)
+    return where_known(logged, logged.column("bce_weight") * logged.column("bce_loss"))
 
 
 def training_steps(logged: Logged) -> Steps:
@@ -78,7 +59,9 @@ def training_steps(logged: Logged) -> Steps:
 def check_losses(logged: Logged) -> list[str]:
     """The keys of the losses that checks logged, `eval_loss` first: `eval_g0_loss`, `predict_loss` …"""
     found = [key for key in logged.keys if key.startswith(CHECK_PREFIXES) and key.endswith("_loss")]
-    return sorted((key for key in found if not key.endswith("_bce_loss")), key=lambda key: key != "eval_loss")
+    if has_bce(logged.keys):  # else it is binary cross-entropy, a loss like others
+        found = [key for key in found if not key.endswith("_bce_loss")]
+    return sorted(found, key=lambda key: key != "eval_loss")
 
 
 def written(key: str, value: float | None) -> str:

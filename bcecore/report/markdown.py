@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 
 from bcecore.report.document import Block, Code, Document, Item, Items, Paragraph, Picture, Table
 
@@ -23,8 +24,10 @@ def as_markdown(document: Document) -> str:
     for section in document.sections:
         pictures = [block for block in section.blocks if isinstance(block, Picture)]
         lines += [f"## {escaped(section.title)}", ""]
-        for block in section.blocks:
+        for block, following in zip_longest(section.blocks, section.blocks[1:]):
             lines += _block(block, section.title)
+            if isinstance(block, Picture) and not isinstance(following, Picture):
+                lines.append("")  # or what follows would belong to the last one's line
         if pictures:
             lines += ["They are drawn in `report.html`, beside this file.", ""]
     return "\n".join(lines).rstrip() + "\n"

@@ -17,6 +17,7 @@ from bcecore.report.facts import Fact, run_facts
 from bcecore.report.highlights import Highlight, Milestones, Snapshot, highlights, milestones, snapshot
 from bcecore.report.imported_facts import imported_facts
 from bcecore.report.limits import Limit, limits
+from bcecore.report.log_facts import Extent, extent_of
 from bcecore.report.logged import Logged
 from bcecore.report.next_steps import NextStep, next_steps
 from bcecore.report.observations import Observation, observations
@@ -53,6 +54,11 @@ class Material:
     """What had to be mended in the files."""
 
     @cached_property
+    def extent(self) -> Extent | None:
+        """How much of its run an imported log holds; None for a run of ours."""
+        return extent_of(self.logged, self.imported.state) if self.imported is not None else None
+
+    @cached_property
     def pace(self) -> Throughput:
         """How fast the run was."""
         return throughput(self.logged, self.record, self.imported, self.now)
@@ -69,10 +75,7 @@ class Material:
     def milestones(self) -> Milestones | None:
         """Where the schedules turn; None for an empty log."""
         planned = self.record.progress.total_steps if self.record.progress is not None else None
-        if self.imported is not None:
-            said = self.imported.state.get("max_steps")
-            planned = said if isinstance(said, int) and said > 0 else None
-        return milestones(self.logged, self.config, planned, over=self.record.is_over)
+        return milestones(self.logged, self.config, planned, over=self.record.is_over, extent=self.extent)
 
     @cached_property
     def highlights(self) -> list[Highlight]:
@@ -87,12 +90,13 @@ class Material:
     @cached_property
     def best(self) -> list[BestAndLast]:
         """The best and last values of everything."""
-        return best_and_last(self.logged)
+        return best_and_last(self.logged, ours=self.imported is None)
 
     @cached_property
     def observations(self) -> list[Observation]:
         """What there is to say."""
-        return observations(self.logged, self.config, self.pace, over=self.record.is_over)
+        part = self.extent is not None and not self.extent.ended
+        return observations(self.logged, self.config, self.pace, over=self.record.is_over, part=part)
 
     @cached_property
     def limits(self) -> list[Limit]:

@@ -14,18 +14,20 @@ import numpy as np
 
 from bcecore.config import RunConfig
 from bcecore.report.logged import LanguageLoss, Logged, bce_term, check_losses, language_loss, written
-from bcecore.report.metrics import metric
+from bcecore.report.metrics import metric, origin_of
 from bcecore.report.throughput import Throughput
 from bcecore.report.words import count, number, percent
-from bcecore.store.columns import Series
+from bcecore.store.columns import Series, Values
+from bcecore.store.objective import has_bce
 
 SEED_RANGE = (-0.465570, -0.421126)
 """All values that R can have in the seed profile, unless its scale, limits or gain were changed."""
 
 _ROUNDING = 1e-5
 _FEWEST = 10
-# The values of single steps jump; a mean over this many, or a tenth of a short run, does not.
+# The values of single steps jump; a mean over this many does not, nor over a tenth of a short run, or some.
 _WINDOW = 100
+_SMALLEST_WINDOW = 3
 # What a change must be, as a share of what it was, to be called one.
 _CHANGED = 0.05
 
@@ -46,22 +48,60 @@ class Observed(NamedTuple):
     config: RunConfig | None
     pace: Throughput
     over: bool
+    part: bool
     ce: LanguageLoss
     term: Series
 
 
-def observations(logged: Logged, config: RunConfig | None, pace: Throughput, *, over: bool) -> list[Observation]:
-    """What there is to say of a run, in the order of the report. `over`: nothing more will be logged."""
-    seen = Observed(logged, config, pace, over, language_loss(logged), bce_term(logged))
-    found = (rule(seen) for rule in _RULES)
+def observations(
+    logged: Logged, config: RunConfig | None, pace: Throughput, *, over: bool, part: bool = False
+) -> list[Observation]:
+    """What there is to say of a run, in the order of the report.
+
+    `over`: nothing more will be logged; `part`: the log may end before its run did.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # a log may have values near the largest number there is
+        seen = Observed(logged, config, pace, over, part, language_loss(logged), bce_term(logged))
+        found = [rule(seen) for rule in _RULES]
     return [observation for observation in found if observation is not None]
+
+
+def _mean(values: Values) -> float:
+    """The mean, also of values whose sum is beyond the largest number."""
+    scale = _scale(values)
+    return float((values / scale).mean()) * scale
+
+
+def _spread(values: Values) -> float:
+    """The standard deviation, likewise."""
+    scale = _scale(values)
+    return float((values / scale).std()) * scale
+
+
+def _scale(values: Values) -> float:
+    return max(1.0, float(np.abs(values).max()))
 
 
 def _ends(series: Series) -> tuple[float, float, int]:
     """The means of the first and the last finite values, and of how many each is."""
     values = series.values[np.isfinite(series.values)]
-    window = max(1, min(_WINDOW, len(values) // 10))
-    return float(values[:window].mean()), float(values[-window:].mean()), window
+    window = max(_SMALLEST_WINDOW, min(_WINDOW, len(values) // 10))
+    return _mean(values[:window]), _mean(values[-window:]), window
+
+
+def _is_level(early: float, late: float) -> bool:
+    return abs(late - early) <= _CHANGED * max(abs(early), abs(late))
+
+
+def _is_lost_in_jumps(series: Series, early: float, late: float, window: int) -> bool:
+    """Whether two means differ by no more than means of so many values do by chance."""
+    jumps = _spread(series.values) / window**0.5
+    return bool(abs(late - early) <= 2 * jumps)
+
+
+def _run(seen: Observed) -> str:
+    """What the logged values are of."""
+    return "this log" if seen.part else "the run"
 
 
 def _finite(series: Series) -> Series:
@@ -72,24 +112,22 @@ def _loss(seen: Observed) -> Observation | None:
     series = _finite(seen.logged.series("loss"))
     if len(series) < _FEWEST:
         return None
-    first, last, mean = float(series.values[0]), float(series.values[-1]), float(series.values.mean())
+    first, last, mean = float(series.values[0]), float(series.values[-1]), _mean(series.values)
     early, late, window = _ends(series)
-    # Neither a small share nor what is lost in the jumps of single steps is called a change.
-    enough = max(_CHANGED * max(abs(early), abs(late)), 2 * float(series.values.std()) / window**0.5)
-    moved = None if abs(late - early) <= enough else "fell" if late < early else "rose"
-    where = f"from {written('loss', first)} at step {series.steps[0]:,} to {written('loss', last)} at step "
-    where += f"{series.steps[-1]:,}{_epoch(series)}"
-    text = f"The loss {moved} {where}." if moved else f"The loss hardly changed over the run: it went {where}."
-    if window > 1:
-        text += (
-            f" Single steps jump: the mean of the last {window:,} values is {written('loss', late)}, that of the "
-            f"first {window:,} {written('loss', early)}."
-        )
+    verb = "fell" if late < early else "rose"
+    if _is_level(early, late) or _is_lost_in_jumps(series, early, late, window):
+        verb = f"hardly changed over {_run(seen)}"
+    # The verb is that of the means. Single steps jump, and may go the other way.
+    text = (
+        f"The loss {verb}: the mean of its first {window:,} values is {written('loss', early)}, of its last {window:,} "
+        f"{written('loss', late)}. At step {series.steps[0]:,} alone it was {written('loss', first)}, at step "
+        f"{series.steps[-1]:,}{_epoch(series)} {written('loss', last)}."
+    )
     figures = {"first": first, "last": last, "mean": mean, "mean_of_first": early, "mean_of_last": late}
     if mean > late + _CHANGED * abs(late):
         text += (
-            f" The mean over the run, {written('loss', mean)}, is higher than where it ended because it counts the "
-            "early steps too."
+            f" The mean over {_run(seen)}, {written('loss', mean)}, is higher than that of its last values because it "
+            "counts all the steps before them too."
         )
     return Observation("loss", text, figures)
 
@@ -140,13 +178,16 @@ def _gradient_norm(seen: Observed) -> Observation | None:
     early, late, window = _ends(series)
     top = int(np.argmax(series.values))
     highest = float(series.values[top])
-    verb = "cooled" if late < (1 - _CHANGED) * early else "rose" if late > (1 + _CHANGED) * early else "stayed level"
-    verb = verb if window > 1 else "jumps from step to step"
-    text = f"The gradient norm {verb}: from {number(first)} at step {series.steps[0]:,} to {number(last)} at the end"
-    text += (
-        f" (means of the first and last {window:,} values: {number(early)} and {number(late)})" if window > 1 else ""
+    verb = "cooled" if late < early else "rose"
+    if _is_level(early, late):
+        verb = "stayed level"
+    elif _is_lost_in_jumps(series, early, late, window):
+        verb = "jumps from step to step more than it changed"
+    text = (
+        f"The gradient norm {verb}: the mean of its first {window:,} values is {number(early)}, of its last {window:,} "
+        f"{number(late)}. At step {series.steps[0]:,} alone it was {number(first)}, at step {series.steps[-1]:,} "
+        f"{number(last)}; its highest was {number(highest)} at step {series.steps[top]:,}."
     )
-    text += f"; its highest was {number(highest)} at step {series.steps[top]:,}."
     figures = {"first": first, "last": last, "mean_of_first": early, "mean_of_last": late, "highest": highest}
     return Observation("grad_norm", text, figures)
 
@@ -182,7 +223,7 @@ def _bce_weight(seen: Observed) -> Observation | None:
 
 def _bce_loss(seen: Observed) -> Observation | None:
     series = _finite(seen.logged.series("bce_loss"))
-    if len(series) < 2:
+    if len(series) < 2 or not has_bce(seen.logged.keys):
         return None
     low, high = float(series.values.min()), float(series.values.max())
     text = (
@@ -227,7 +268,7 @@ def _throughput(seen: Observed) -> Observation | None:
     pace = seen.pace
     if pace.steady is None or pace.slowest is None or pace.fastest is None:
         return None
-    span = f"between {number(pace.slowest)} and {number(pace.fastest)} steps/s in the tenths of the run"
+    span = f"between {number(pace.slowest)} and {number(pace.fastest)} steps/s in the tenths of {_run(seen)}"
     text = f"The pace was steady: {span}." if pace.steady else f"The pace varied: {span}."
     return Observation("throughput", text, {"slowest": pace.slowest, "fastest": pace.fastest})
 
@@ -245,7 +286,7 @@ def _held_out(seen: Observed) -> Observation | None:
     figures = {"best": lowest, "best_step": float(series.steps[best]), "last": last}
     at = f"{name} was best at step {series.steps[best]:,} ({written(key, lowest)})"
     if best == len(series) - 1:
-        ended = "when the run ended" if seen.over else "so far"
+        ended = "at the end of this log" if seen.part else "when the run ended" if seen.over else "so far"
         text = f"{at}, the last of {count(len(series), 'check')}: it was still falling {ended}."
     else:
         after = len(series) - 1 - best
@@ -268,13 +309,14 @@ def check_name(key: str, config: RunConfig | None) -> str:
 def _non_finite(seen: Observed) -> Observation | None:
     counts, places = {}, []
     total = 0
+    origin = origin_of(seen.logged.keys, ours=seen.config is not None)
     for key in ("loss", "ce", "grad_norm", *check_losses(seen.logged)):
         series = seen.logged.series(key)
         total += len(series)
         wrong = series.at(~np.isfinite(series.values))
         if len(wrong):
             counts[key] = float(len(wrong))
-            places.append(f"{metric(key).name}: {count(len(wrong), 'value')}, first at step {wrong.steps[0]:,}")
+            places.append(f"{metric(key, origin).name}: {count(len(wrong), 'value')}, first at step {wrong.steps[0]:,}")
     if not total:
         return None
     if not counts:

@@ -20,12 +20,20 @@ from bcecore.report.metrics import Better, metric
 from bcecore.report.progress import done_share
 from bcecore.report.words import age, duration, number
 from bcecore.store.record import STATUSES, RunRecord
-from bcecore.store.summary import Basics, LogSummary
+from bcecore.store.summary import Basics, BceKind, LogSummary
 
 Kind = Literal["text", "number", "whole", "progress", "tags", "trend"]
 Value = str | float | None
 
 NAME = "name"
+BCE_WORDS: dict[BceKind, str] = {
+    "off": "off",
+    "seed": "seed",
+    "active": "active",
+    "logged": "on, kind not known",
+    "unknown": "unknown",
+}
+"""What BCE's kind is called in the table."""
 DEFAULT_COLUMNS = (
     "status",
     "progress",
@@ -46,6 +54,7 @@ DIFFERENCE = ".difference"
 _ID_CHARACTERS = 4
 # exp of more is no float, and no perplexity that anybody would read.
 _LARGEST_CE = 700.0
+_NAMED = 3
 
 
 class Row(NamedTuple):
@@ -195,6 +204,13 @@ _HELP = {
     "lowest": "The lowest value over the run.",
     "highest": "The highest value over the run.",
 }
+_BOTH_ORIGINS = {"eval_loss": "check loss", "eval_perplexity": "check perplexity"}
+_ELSEWHERE = {
+    "ce": " Of a log from elsewhere that has only the loss with BCE’s term, it is what is left without the term.",
+    "loss": " Of a log from elsewhere, whatever its Trainer called the loss.",
+    "eval_loss": " It is CE on held-out text for runs that were made here; a log from elsewhere does not say of which "
+    "text it is, nor whether it is CE.",
+}
 _SCIENTIFIC = ("learning_rate", "total_flos")
 
 
@@ -205,11 +221,15 @@ def _metric_order(key: str) -> tuple[int, str]:
 @lru_cache(maxsize=4096)
 def _metric_column(code: str, key: str, part: str) -> Column:
     about = metric(key)
-    label = _PARTS[part].format(name=about.name)
+    # The checks of our own runs and those of other Trainers stand in one column.
+    checks = about.group == "check"
+    name = _BOTH_ORIGINS.get(key, about.name)
+    label = _PARTS[part].format(name=name)
     sense = f" {about.better.capitalize()} is better." if about.better and part != "best_step" else ""
     unit = f" In {about.unit}." if about.unit and part != "best_step" else ""
+    if unit and key in _ELSEWHERE:
+        unit = f"{unit[:-1]} for runs that were made here."
     digits = "%.2e" if key in _SCIENTIFIC else "%.3f" if about.group == "learning" or key == "eval_loss" else "%.4g"
-    checks = about.group == "check"
 
     def value(row: Row) -> Value:
         # Of lines that the model also learnt from, the checks say nothing about text that it did not see.
@@ -234,7 +254,8 @@ def _metric_column(code: str, key: str, part: str) -> Column:
     kind: Kind = "whole" if part == "best_step" else "number"
     better = None if kind == "whole" else about.better
     head = "at step" if part == "best_step" else ""
-    return Column(code, _capital(label), f"{_HELP[part]}{unit}{sense}", kind, value, better, digits, head)
+    help = f"{_HELP[part]}{unit}{sense}{_ELSEWHERE.get(key, '')}"
+    return Column(code, _capital(label), help, kind, value, better, digits, head)
 
 
 def _capital(text: str) -> str:
@@ -288,9 +309,10 @@ _COLUMNS: dict[str, Column] = {
         Column(
             "bce",
             "BCE",
-            "Off, or its kind: the seed profile adds nothing to the gradient, the active one does.",
+            "Off, or its kind: the seed profile adds nothing to the gradient, the active one does. A log from "
+            "elsewhere may have BCE’s values and not tell its kind, or not tell anything.",
             "text",
-            lambda row: row.basics.bce,
+            lambda row: BCE_WORDS[row.basics.bce],
         ),
         Column(
             "trend",
@@ -311,6 +333,13 @@ _COLUMNS: dict[str, Column] = {
 
 
 # -- cells
+
+
+def worked_out_words(names: Sequence[str]) -> str:
+    """Of which runs CE, and what is made from it, was not logged itself; there is at least one."""
+    shown = ", ".join(f"“{name}”" for name in names[:_NAMED])
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f"CE of {shown}{more} is worked out: the logged loss less BCE’s term."
 
 
 def run_table(
@@ -379,6 +408,7 @@ def difference(row: Row, baseline: Row, column: Column) -> str | None:
     if by == 0:
         return "same"
     words = f"{'+' if by > 0 else '−'}{number(abs(by))}"
-    if column.better is None:
+    # What a log from elsewhere was measured on is not known: a lower loss may only mean an easier text.
+    if column.better is None or "imported" in (row.record.status, baseline.record.status):
         return words
     return f"{words} {'better' if (by < 0) == (column.better == 'lower') else 'worse'}"

@@ -55,6 +55,20 @@ def spreads(sides: Sequence[Side], keys: Sequence[str]) -> list[Spread]:
     return found
 
 
+def reach_words(sides: Sequence[Side]) -> str:
+    """How far each side is, where they are not equally far: `a: step 300, b: step 120 of 300`; else an empty string."""
+    reached = [int(side.steps[-1]) if len(side.steps) else 0 for side in sides]
+    if len(set(reached)) < 2:
+        return ""
+    return ", ".join(f"{side.name}: {_reach(side, step)}" for side, step in zip(sides, reached, strict=True))
+
+
+def _reach(side: Side, step: int) -> str:
+    words = f"step {step:,}" if step else "nothing logged"
+    done = side.record.progress
+    return f"{words} of {done.total_steps:,}" if done is not None and step < done.total_steps else words
+
+
 def _measured(values: Sequence[float]) -> Measured:
     array = np.asarray(values)
     if (array == array[0]).all():  # whose mean need not be equal to them in the last bit

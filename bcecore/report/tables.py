@@ -6,7 +6,7 @@ from bcecore.report.document import Table
 from bcecore.report.highlights import COLUMNS, shown_columns
 from bcecore.report.logged import NOT_LOGGED, Logged, check_losses, language_loss, written
 from bcecore.report.material import Material
-from bcecore.report.metrics import CHECK_PREFIXES
+from bcecore.report.metrics import CHECK_PREFIXES, metric, origin_of
 from bcecore.report.summary import At
 from bcecore.report.words import duration, number
 
@@ -46,6 +46,8 @@ def snapshot_table(material: Material) -> Table | None:
 def _title(key: str, material: Material) -> str:
     if key == "eval_loss" and material.config is None:
         return "Loss of the check"
+    if key == "bce_loss" and material.config is None:
+        return _capital(metric(key, origin_of(material.logged.keys, ours=False)).name)
     return _TITLES[key]
 
 
@@ -65,7 +67,9 @@ def highlights_table(material: Material) -> Table | None:
     if beyond:
         listed = ", ".join(f"{step:,}" for step in beyond)
         notes.append(f"Not in this log, which has steps {turns.first:,} to {turns.last:,}: {listed}.")
-    return Table("Schedule highlights", ("Stage", "Step", *(_TITLES[key] for key in columns)), rows, " ".join(notes))
+    return Table(
+        "Schedule highlights", ("Stage", "Step", *(_title(key, material) for key in columns)), rows, " ".join(notes)
+    )
 
 
 def throughput_table(material: Material) -> Table:

@@ -7,7 +7,9 @@ from datetime import datetime
 
 import numpy as np
 
+from bcecore.report.log_facts import extent_of
 from bcecore.report.logged import Logged
+from bcecore.report.words import count
 from bcecore.store.columns import Series
 from bcecore.store.imported import Imported
 from bcecore.store.record import RunRecord
@@ -29,6 +31,8 @@ class Throughput:
     tokens_per_second: float | None = None
     source: str = ""
     """Where the pace comes from, in words."""
+    certain: bool = True
+    """False: the pace is right only if what `source` says is so."""
     slowest: float | None = None
     """Steps a second in the slowest tenth of the run."""
     fastest: float | None = None
@@ -48,28 +52,40 @@ def throughput(logged: Logged, record: RunRecord, imported: Imported | None, now
     tokens = logged.series("tokens_per_second").values
     tokens = tokens[np.isfinite(tokens)]
     per_second = float(np.median(tokens)) if len(tokens) else None
-    seconds, pace, source = _pace(logged, record, imported, now, done)
-    return Throughput(done, seconds, pace, per_second, source, slowest, fastest)
+    seconds, pace, source, certain = (
+        _imported_pace(logged, imported) if imported is not None else (*_own_pace(logged, record, now), True)
+    )
+    return Throughput(done, seconds, pace, per_second, source, certain, slowest, fastest)
 
 
-def _pace(
-    logged: Logged, record: RunRecord, imported: Imported | None, now: datetime, done: int
-) -> tuple[float | None, float | None, str]:
-    given = imported.facts.get("wall_clock") if imported is not None else None
+def _imported_pace(logged: Logged, imported: Imported) -> tuple[float | None, float | None, str, bool]:
+    given = imported.facts.get("wall_clock")
     if isinstance(given, (int, float)) and given > 0:
-        return float(given), done / given, "from the wall clock that was given"
+        extent = extent_of(logged, imported.state)
+        steps = extent.total or extent.reached
+        # The time is meant to be that of the whole training; a log may hold a part of it.
+        source = "from the wall clock that was given"
+        if not extent.ended:
+            source = f"if the wall clock that was given is that of {count(steps, 'step')}"
+        return float(given), steps / given, source, extent.ended
+    runtime = _last(logged, "train_runtime")
+    if runtime is not None:
+        pace = _last(logged, "train_steps_per_second")
+        done, seconds = runtime
+        return seconds, pace[1] if pace is not None else done / seconds, "as the Trainer logged it at the end", True
+    times = logged.column("time")
+    timed = np.isfinite(times)
+    steps_timed, times = logged.steps[timed], times[timed]
+    if len(times) > 1 and times[-1] > times[0]:
+        seconds = float(times[-1] - times[0])
+        return seconds, int(steps_timed[-1] - steps_timed[0]) / seconds, "from the log’s times", True
+    return None, None, "", True
+
+
+def _own_pace(logged: Logged, record: RunRecord, now: datetime) -> tuple[float | None, float | None, str]:
     logged_pace = _last(logged, "train_steps_per_second")
-    if imported is not None or record.status == "imported":
-        runtime = _last(logged, "train_runtime")
-        if runtime:
-            return runtime, logged_pace or done / runtime, "as the Trainer logged it at the end"
-        times = logged.column("time")
-        times = times[np.isfinite(times)]
-        if len(times) > 1 and times[-1] > times[0]:
-            return float(times[-1] - times[0]), (len(times) - 1) / float(times[-1] - times[0]), "from the log’s times"
-        return None, None, ""
     elapsed = record.elapsed_seconds(now)
-    overall = record.facts.get("train_steps_per_second") or logged_pace
+    overall = record.facts.get("train_steps_per_second") or (logged_pace[1] if logged_pace is not None else None)
     if overall:
         return elapsed, float(overall), "over the whole run"
     if record.progress is not None and record.progress.steps_per_second:
@@ -77,10 +93,11 @@ def _pace(
     return elapsed, None, ""
 
 
-def _last(logged: Logged, key: str) -> float | None:
-    values = logged.series(key).values
-    values = values[np.isfinite(values) & (values > 0)]
-    return float(values[-1]) if len(values) else None
+def _last(logged: Logged, key: str) -> tuple[int, float] | None:
+    """The last value above 0 that was logged of a key, behind its step."""
+    series = logged.series(key)
+    series = series.at(np.isfinite(series.values) & (series.values > 0))
+    return (int(series.steps[-1]), float(series.values[-1])) if len(series) else None
 
 
 def _spread(losses: Series) -> tuple[float | None, float | None]:

@@ -27,6 +27,7 @@ from bcecore.store.columns import Series
 from bcecore.store.history import IMPORTED_DIRECTORY, METRICS_FILE, STATE_FILE, History
 from bcecore.store.imported import IMPORT_FILE
 from bcecore.store.metrics import metrics_line
+from bcecore.store.objective import has_bce, worked_out_ce
 from bcecore.store.record import RunRecord
 from bcecore.store.runs import RunStore
 
@@ -34,11 +35,12 @@ SUMMARY_FILE = "summary.json"
 TREND_KEYS = ("ce", "loss", "eval_loss")
 """Keys whose course is kept too."""
 
-_VERSION = 1
+_VERSION = 2
 _TREND_POINTS = 60
 _TREND_DIGITS = 5
 
-BceKind = Literal["off", "seed", "active", "unknown"]
+BceKind = Literal["off", "seed", "active", "logged", "unknown"]
+"""`logged`: a log from elsewhere has BCE's values, but not of which kind it was."""
 BCE_KINDS: tuple[BceKind, ...] = get_args(BceKind)
 SeriesOf = Callable[[str], Series]
 """Gives the steps at which a key was logged, and what (`store.history.History.series`)."""
@@ -75,12 +77,20 @@ _same_keys: dict[tuple[str, ...], tuple[str, ...]] = {}
 class LogSummary:
     """The figures of every key of a log. Small: a dashboard keeps those of all runs."""
 
-    __slots__ = ("_numbers", "keys", "trends")
+    __slots__ = ("_numbers", "ce_is_worked_out", "keys", "trends")
 
-    def __init__(self, figures: Mapping[str, Sequence[float]], trends: Mapping[str, Iterable[float]]) -> None:
+    def __init__(
+        self,
+        figures: Mapping[str, Sequence[float]],
+        trends: Mapping[str, Iterable[float]],
+        *,
+        ce_is_worked_out: bool = False,
+    ) -> None:
         keys = tuple(map(sys.intern, figures))
         self.keys = _same_keys.setdefault(keys, keys)
-        """Everything that was logged besides the step."""
+        """Everything that was logged besides the step; CE too where it is worked out."""
+        self.ce_is_worked_out = ce_is_worked_out
+        """Whether CE was not logged, but is the loss less BCE's term (`store.objective.worked_out_ce`)."""
         # One array in place of a tuple of objects for each key: a tenth of the memory.
         self._numbers = array("d", chain.from_iterable(figures.values()))
         self.trends = {sys.intern(key): array("d", points) for key, points in trends.items()}
@@ -131,17 +141,17 @@ def trend_of(series: Series) -> tuple[float, ...]:
     return tuple(means[np.isfinite(means)].tolist())
 
 
-def summarise_log(keys: Iterable[str], series_of: SeriesOf) -> LogSummary:
-    """The summary of what has been logged so far."""
+def summarise_log(keys: Iterable[str], series_of: SeriesOf, ce: Series | None = None) -> LogSummary:
+    """The summary of what has been logged so far. `ce`: CE where it was not logged, but can be worked out."""
     figures, trends = {}, {}
-    for key in keys:
-        series = series_of(key)
+    for key in keys if ce is None else (*keys, "ce"):
+        series = ce if ce is not None and key == "ce" else series_of(key)
         found = figures_of(series)
         if found is not None:
             figures[key] = found
         if key in TREND_KEYS:
             trends[key] = trend_of(series)
-    return LogSummary(figures, trends)
+    return LogSummary(figures, trends, ce_is_worked_out=ce is not None and "ce" in figures)
 
 
 def basics_of(config: RunConfig) -> Basics:
@@ -153,14 +163,21 @@ def basics_of(config: RunConfig) -> Basics:
     return Basics(config.bce.profile if config.bce.enabled else "off", config.data.holds_out, name)
 
 
-def read_basics(store: RunStore, record: RunRecord) -> Basics:
-    """What is known about a run's settings, which may be nothing."""
+def read_basics(store: RunStore, record: RunRecord, log: LogSummary) -> Basics:
+    """What is known about a run's settings, which may be nothing; of BCE in a run from elsewhere, what its log says."""
     with suppress(RunError):
         if record.status == "imported":
             model = store.imported(record.id).facts.get("model")
-            return Basics(model=None if model is None else str(model))
+            return Basics(_logged_bce(log), model=None if model is None else str(model))
         return basics_of(store.config(record.id))
     return Basics()
+
+
+def _logged_bce(log: LogSummary) -> BceKind:
+    if not has_bce(log.keys):
+        return "unknown"
+    weights = log.figures("bce_weight")
+    return "off" if weights is not None and weights.lowest == weights.highest == 0 else "logged"
 
 
 def read_summary(store: RunStore, record: RunRecord) -> tuple[LogSummary, Basics]:
@@ -179,7 +196,8 @@ def read_summary(store: RunStore, record: RunRecord) -> tuple[LogSummary, Basics
         history.refresh()
     except FileNotFoundError:
         return NOTHING_LOGGED, Basics()
-    summary, basics = summarise_log(history.keys, history.series), read_basics(store, record)
+    summary = summarise_log(history.keys, history.series, worked_out_ce(history))
+    basics = read_basics(store, record, summary)
     if record.status == "imported" or basics != Basics():  # settings that cannot be read may be mended
         _keep(directory, logs, summary, basics)
     return summary, basics
@@ -207,6 +225,7 @@ def _keep(directory: Path, logs: dict[str, int], summary: LogSummary, basics: Ba
         "version": _VERSION,
         "logs": logs,
         "basics": basics._asdict(),
+        "ce_is_worked_out": summary.ce_is_worked_out,
         "figures": {
             key: [number if math.isfinite(number) else None for number in summary.figures(key) or ()]
             for key in summary.keys
@@ -228,4 +247,5 @@ def _parsed(content: Mapping[str, Any]) -> tuple[LogSummary, Basics]:
     }
     if any(len(numbers) != len(Figures._fields) for numbers in figures.values()):
         raise ValueError("not the figures of this version")
-    return LogSummary(figures, content["trends"]), Basics(**content["basics"])
+    log = LogSummary(figures, content["trends"], ce_is_worked_out=content["ce_is_worked_out"])
+    return log, Basics(**content["basics"])

@@ -14,6 +14,8 @@ from bcecore.ui.page import RUN_PARAMETER, RUNS_PARAMETER
 
 Mode = Literal["runs", "checkpoints"]
 
+# More than any run has steps, and few enough for the numbers of a log.
+_DIGITS = 18
 _MODE, _BASELINE, _STEPS, _AT, _SHOWN, _SEEDS = "mode", "baseline", "steps", "at", "show", "seeds"
 
 
@@ -93,9 +95,17 @@ def set_run(run_id: str) -> None:
     _set(_STEPS, None)
 
 
-def steps() -> list[int]:
-    """The steps to compare, in order; those that are no numbers are left out."""
-    return sorted({int(text) for text in st.query_params.get_all(_STEPS) if text.isdecimal()})
+def steps() -> tuple[list[int], list[str]]:
+    """The steps to compare, in order; and what stands there in place of a step."""
+    texts = list(dict.fromkeys(st.query_params.get_all(_STEPS)))
+    found = {text: as_step(text) for text in texts}
+    return sorted({step for step in found.values() if step is not None}), [t for t in texts if found[t] is None]
+
+
+def as_step(text: str) -> int | None:
+    """The step that a text means; None if it is no whole number from 0 that a step could be."""
+    cleaned = text.replace(",", "").strip()
+    return int(cleaned) if cleaned.isdecimal() and len(cleaned) <= _DIGITS else None
 
 
 def set_steps(chosen: Sequence[int]) -> None:

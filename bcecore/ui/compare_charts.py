@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from zlib import crc32
 
@@ -11,9 +11,8 @@ import streamlit as st
 from bcecore.report.chart_lines import Axis
 from bcecore.report.charts import Band, Drawn, Figure, draw
 from bcecore.report.comparability import Side
-from bcecore.report.comparison import overlaid_keys
+from bcecore.report.comparison import metric_of, overlaid_keys
 from bcecore.report.differences import SeedGroup
-from bcecore.report.metrics import metric
 from bcecore.report.palette import run_palette
 from bcecore.report.run_figures import RunLines, overlay_figures
 from bcecore.store.record import RunRecord
@@ -35,18 +34,19 @@ def show_charts(store: RunStore, records: Sequence[RunRecord], groups: Sequence[
     with open_sides(store, chosen) as sides:
         offered = overlaid_keys(sides)
         axes = _axes(sides)
+        names = {key: _capital(metric_of(key, sides).name) for key in offered}
     if not offered:
         st.caption("The curves begin when two of the runs have logged the same value.")
         return
     # The zoom is kept for these runs, in whatever order they were chosen.
     scope = f"compare-{crc32(' '.join(sorted(record.id for record in records)).encode()):08x}"
     view = choose_view(scope, axes)
-    keys = _choose_measures(offered)
+    keys = _choose_measures(names)
     means = _choose_means(groups)
     colors = run_palette([record.id for record in records])
     drawn: list[tuple[Figure, Drawn]] = []
     with open_sides(store, chosen) as sides:
-        lines = [RunLines(side.name, colors[side.record.id], side) for side in sides]
+        lines = [RunLines(side.name, colors[side.record.id], side, side.origin) for side in sides]
         for key in keys:
             for figure in overlay_figures(lines, [key]):
                 figure = _with_means(figure, key, sides, groups, colors) if means else figure
@@ -70,16 +70,17 @@ def _axes(sides: Sequence[Side]) -> set[Axis]:
     return known
 
 
-def _choose_measures(offered: Sequence[str]) -> list[str]:
-    """The measures in the address, else those that people look at first."""
-    at_first = [key for key in _AT_FIRST if key in offered][:_MOST_AT_FIRST] or list(offered[:_MOST_AT_FIRST])
+def _choose_measures(names: Mapping[str, str]) -> list[str]:
+    """The measures in the address, else those that people look at first. `names` of all that are offered."""
+    offered = list(names)
+    at_first = [key for key in _AT_FIRST if key in names][:_MOST_AT_FIRST] or offered[:_MOST_AT_FIRST]
     chosen = [key for key in address.shown() if key in offered] or at_first
     st.session_state[_SHOWN] = chosen
     st.multiselect(
         "Measures",
         offered,
         key=_SHOWN,
-        format_func=lambda key: _capital(metric(key).name),
+        format_func=names.__getitem__,
         placeholder="Choose what to draw",
         help="Everything that at least two of the runs have logged.",
         on_change=_measures_chosen,

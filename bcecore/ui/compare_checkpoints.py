@@ -24,6 +24,7 @@ from bcecore.ui.compare_sides import open_sides, option
 from bcecore.ui.compare_tables import card_keys, show_cards, show_others
 from bcecore.ui.live import REFRESH_SECONDS
 from bcecore.ui.page import keep_supervised
+from bcecore.ui.words import plain
 
 MOST_STEPS = 6
 _RUN, _STEPS = "compare-run", "compare-steps"
@@ -103,6 +104,7 @@ def _steps(store: RunStore, run_id: str, live: bool) -> None:
         with open_sides(store, [(record, None)]) as [again]:
             return compare(_sides(again, chosen), keys=[key for key in keys if key not in first])
 
+    _say_what_is_not_there(logged, saved)
     _choose_steps(logged, saved, checked.tolist(), chosen)
     _show_advice(advice, saved)
     if len(chosen) < 2:
@@ -124,12 +126,24 @@ def _sides(whole: Side, steps: Sequence[int]) -> list[Side]:
 
 def _chosen(logged: Steps, saved: Sequence[int], checked: Steps, advice: Advice) -> list[int]:
     """The steps in the address, each moved to the nearest that was logged; else the first ones worth a look."""
-    asked = address.steps()
+    asked, _ = address.steps()
     if asked:
         return sorted({step if step in saved else nearest_step(logged, step) for step in asked})[:MOST_STEPS]
     worth = [*saved[-1:], *([] if advice.step is None else [advice.step]), *saved[::-1]]
     worth += [*checked[-1:].tolist(), *checked[:1].tolist(), int(logged[-1]), int(logged[0])]
     return sorted(list(dict.fromkeys(worth))[:2])
+
+
+def _say_what_is_not_there(logged: Steps, saved: Sequence[int]) -> None:
+    """Which steps of the address this run does not have; a link may be of another run, or older than this one."""
+    asked, no_steps = address.steps()
+    missing = [step for step in asked if step not in saved and nearest_step(logged, step) != step]
+    parts = [f"“{plain(text)}” is not a step." for text in no_steps]
+    parts += [f"Step {step:,} was not logged; step {nearest_step(logged, step):,} is the nearest." for step in missing]
+    if len(asked) > MOST_STEPS:
+        parts.append(f"Only {MOST_STEPS} steps are compared at a time.")
+    if parts:
+        st.warning(f"**Not all steps of this address are here.** {' '.join(parts)}", icon=":material/search_off:")
 
 
 def _choose_steps(logged: Steps, saved: Sequence[int], checked: Sequence[int], chosen: Sequence[int]) -> None:
@@ -160,11 +174,10 @@ def _steps_chosen(logged: Steps, saved: Sequence[int]) -> None:
     """Typed steps are taken for the nearest that was logged, and what is no number for nothing, with a word on it."""
     chosen = []
     for text in st.session_state[_STEPS]:
-        cleaned = str(text).replace(",", "").strip()
-        if not cleaned.isdecimal():
+        step = address.as_step(str(text))
+        if step is None:
             news.say(f"“{text}” is not a step. Type a whole number.", icon=":material/error:")
             continue
-        step = int(cleaned)
         near = step if step in saved else nearest_step(logged, step)
         if near != step:
             news.say(f"Step {step:,} was not logged; step {near:,}, the nearest that was, is taken.")

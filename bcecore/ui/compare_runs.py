@@ -12,7 +12,7 @@ from bcecore.report.comparability import warnings
 from bcecore.report.comparison import CHANCE, Compared, compare, shared_keys
 from bcecore.report.differences import differences, seed_groups
 from bcecore.report.palette import run_palette
-from bcecore.report.spread import spreads
+from bcecore.report.spread import reach_words, spreads
 from bcecore.store.baseline import load_baseline
 from bcecore.store.record import RunRecord
 from bcecore.store.runs import RunStore
@@ -149,7 +149,10 @@ def _show_compared(store: RunStore, records: Sequence[RunRecord], baseline: int)
         compared = compare(sides, baseline, same_step=same_step, keys=first)
         differing = differences(sides, choice_words)
         groups = seed_groups(sides)
-        measured = [(group, spreads([sides[place] for place in group.members], first)) for group in groups]
+        members = [[sides[place] for place in group.members] for group in groups]
+        measured = [
+            (group, spreads(those, first), reach_words(those)) for group, those in zip(groups, members, strict=True)
+        ]
         cautions = warnings(first, sides, baseline)
 
     def compare_others() -> list[Compared]:

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from bcecore.report.comparability import Obstacle, Side
-from bcecore.report.comparison import Compared, Delta, direction_words, figure, signed
+from bcecore.report.comparison import Compared, Delta, direction_words, figure, signed, worked_out_words
 from bcecore.report.differences import Differences, SeedGroup
 from bcecore.report.metrics import metric
 from bcecore.report.spread import Measured, Spread
@@ -60,7 +60,8 @@ def show_others(
 
 def _card(one: Compared, sides: Sequence[Side], baseline: int, *, by_step: bool) -> None:
     about = ", ".join(filter(None, (one.metric.unit, direction_words(one.metric))))
-    st.markdown(f"**{plain(_capital(one.metric.name))}**  \n:small[{plain(about)}]")
+    below = f"  \n:small[{plain(about)}]" if about else ""
+    st.markdown(f"**{plain(_capital(one.metric.name))}**{below}")
     rows = []
     for place, (side, entry) in enumerate(zip(sides, one.entries, strict=True)):
         is_base = place == baseline
@@ -73,6 +74,8 @@ def _card(one: Compared, sides: Sequence[Side], baseline: int, *, by_step: bool)
     columns = [first, "Value", "Difference"] if by_step else [first, "Last", "Difference", "Best", "Best: difference"]
     table = pd.DataFrame(rows, columns=columns).set_index(first)
     st.table(table, border="horizontal", alt=f"{_capital(one.metric.name)} of each, and the difference to the baseline")
+    if one.worked_out:
+        st.caption(plain(worked_out_words(one)))
 
 
 def _capital(name: str) -> str:
@@ -136,18 +139,28 @@ def _others(compared: Sequence[Compared], sides: Sequence[Side], *, by_step: boo
     )
 
 
-def show_seeds(groups: Sequence[tuple[SeedGroup, Sequence[Spread]]], sides: Sequence[Side]) -> None:
-    """Mean and standard deviation over runs that differ in their seed only."""
+def show_seeds(groups: Sequence[tuple[SeedGroup, Sequence[Spread], str]], sides: Sequence[Side]) -> None:
+    """Mean and standard deviation over runs that differ in their seed only.
+
+    With each group goes how far its runs are, where they are not equally far.
+    """
     st.header("Over seeds", anchor=False)
     st.caption(
         "Runs that differ in nothing but their seed. The mean ± the standard deviation says how far the seed alone "
         "moves a value; n is the number of runs."
     )
-    for group, found in groups:
+    for group, found, reach in groups:
         with st.container(border=True, key=f"seeds-{sides[group.members[0]].record.id}"):
             names = ", ".join(plain(sides[place].name) for place in group.members)
             seeds = ", ".join(f"{seed}" for seed in group.seeds)
             st.markdown(f"**{plain(group.name)}**  \n:small[{names} · seeds {seeds}]")
+            if reach:
+                st.warning(
+                    f"**Not all of them are equally far.** {plain(reach)}. The mean is of the last step that all "
+                    "logged; the mean of the best is of all that each has logged, so that a longer run had more "
+                    "chances.",
+                    icon=":material/warning:",
+                )
             rows = [
                 [plain(_capital(one.metric.name)), _measured(one.at_step), _step(one.step), _measured(one.best)]
                 for one in found

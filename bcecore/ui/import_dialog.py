@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from bcecore.errors import BceError
-from bcecore.report.metrics import Group, metric
+from bcecore.report.metrics import Group, metric, origin_of
 from bcecore.store.imported import Fact
 from bcecore.store.imports import Found, Upload, find_logs, import_run, imported_before
 from bcecore.store.record import RunRecord
@@ -66,6 +66,10 @@ class _Read:
     before: str | None = None
     """The run that was imported from them already."""
     steps: int = 0
+    last_step: int = 0
+    """The last one of which there are values: earlier than where the run was, if the file was cut off."""
+    epoch: float | None = None
+    """Of the last values."""
     keys: tuple[str, ...] = ()
     problem: BceError | None = None
 
@@ -163,7 +167,15 @@ def _look_into(store: RunStore, files: tuple[str, ...], uploads: Sequence[Upload
     columns = found.columns()
     keys = [key for key in columns.keys if key not in ("epoch", "time")]
     keys.sort(key=lambda key: _GROUPS.index(metric(key).group))
-    return _Read(files, found, imported_before(store, found), len(columns), tuple(keys))
+    return _Read(
+        files,
+        found,
+        imported_before(store, found),
+        steps=len(columns),
+        last_step=int(columns.steps[-1]),
+        epoch=columns.last("epoch") if "epoch" in columns.keys else None,
+        keys=tuple(keys),
+    )
 
 
 def _problem(error: BceError) -> None:
@@ -179,9 +191,10 @@ def _problem(error: BceError) -> None:
 
 
 def _preview(store: RunStore, read: _Read, found: Found) -> None:
-    names = [metric(key).name for key in read.keys]
+    origin = origin_of(read.keys, ours=False)
+    names = [metric(key, origin).name for key in read.keys]
     more = f" and {len(names) - _VALUES_NAMED} more" if len(names) > _VALUES_NAMED else ""
-    parts = [f"**{count(read.steps, 'logged step')}**", *_extent(found)]
+    parts = [f"**{count(read.steps, 'logged step')}**", *_extent(read, found)]
     with st.container(border=True, gap="xsmall", key="import-preview"):
         st.markdown(f":green[:material/check_circle:] {' · '.join(parts)}")
         st.caption(f"{count(len(names), 'value')}: {plain(', '.join(names[:_VALUES_NAMED]))}{more}.")
@@ -200,14 +213,15 @@ def _preview(store: RunStore, read: _Read, found: Found) -> None:
                 open_run(read.before)
 
 
-def _extent(found: Found) -> list[str]:
-    parts = [f"to step {found.newest.last_step:,}"]
-    total = found.newest.state.get("max_steps")
-    if isinstance(total, int) and total > found.newest.last_step:
+def _extent(read: _Read, found: Found) -> list[str]:
+    """How far the values go, and of how many steps."""
+    parts = [f"values to step {read.last_step:,}"]
+    planned = found.newest.state.get("max_steps")
+    total = max(found.newest.last_step, planned if isinstance(planned, int) else 0)
+    if total > read.last_step:
         parts[0] += f" of {total:,}"
-    epoch = found.newest.state.get("epoch")
-    if isinstance(epoch, (int, float)):
-        parts.append(f"epoch {number(epoch)}")
+    if read.epoch is not None:
+        parts.append(f"epoch {number(read.epoch)}")
     return parts
 
 

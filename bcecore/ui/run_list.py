@@ -18,6 +18,7 @@ from streamlit.typing import DataframeState
 from bcecore.errors import BceError
 from bcecore.jobs import control
 from bcecore.report.run_table import (
+    BCE_WORDS,
     DEFAULT_COLUMNS,
     DEFAULT_ORDER,
     DIFFERENCE,
@@ -31,6 +32,7 @@ from bcecore.report.run_table import (
     labels,
     matching,
     run_table,
+    worked_out_words,
 )
 from bcecore.store.baseline import load_baseline, save_baseline
 from bcecore.store.record import STATUSES, RunRecord, now
@@ -56,6 +58,7 @@ _PIN = "pin"
 _PINNED, _UNPINNED = "★", "☆"
 _ROW_HEIGHT, _HEADER_HEIGHT = 40, 37
 _ROWS_IN_SIGHT = 15
+_OF_CE = {"ce.last", "ce.best", "perplexity", "trend"}
 _NUMBER_WIDTH, _PIN_WIDTH = 44, 44
 # How long one look may spend on logs that were never looked at.
 _READING_SECONDS = 1.0
@@ -122,7 +125,12 @@ def _search_and_filters(records: Sequence[RunRecord]) -> Query:
             bind="query-params",
         )
         bce = st.pills(
-            "BCE", BCE_KINDS, selection_mode="multi", key=_BCE, format_func=str.capitalize, bind="query-params"
+            "BCE",
+            BCE_KINDS,
+            selection_mode="multi",
+            key=_BCE,
+            format_func=lambda kind: BCE_WORDS[kind].capitalize(),
+            bind="query-params",
         )
         tags = st.multiselect(
             "Tags",
@@ -240,6 +248,9 @@ def _found(
         if baseline is not None:
             _baseline_line(store, baseline)
         _table(store, shown, 1 + (page - 1) * PAGE_ROWS, codes, order, descending, baseline)
+        worked_out = [row.record.name for row in shown if row.log.ce_is_worked_out]
+        if worked_out and not _OF_CE.isdisjoint(codes):
+            st.caption(plain(worked_out_words(worked_out)))
 
 
 def _shown_words(shown: int, page: int, found: int, listed: int) -> str:

@@ -227,6 +227,17 @@ def test_a_step_that_was_not_logged_gives_way_to_the_nearest(app: AppTest, saved
     assert app.table[0].value.loc["Step 140", "Value"] == r"3\.6176 :gray[:small[at 150]]"
 
 
+def test_steps_of_the_address_that_are_not_there_are_named(app: AppTest, saved: str) -> None:
+    show(app, mode="checkpoints", run=saved, steps=["abc", "99999", "-3"])
+    said = app.warning[0].value
+    assert "“abc” is not a step" in said and "3” is not a step" in said
+    assert "Step 99,999 was not logged; step 300 is the nearest." in said
+    show(app, mode="checkpoints", run=saved, steps=["100", "9" * 40])
+    assert "is not a step" in app.warning[0].value
+    show(app, mode="checkpoints", run=saved, steps=["100", "200"])
+    assert not app.warning
+
+
 def test_a_run_that_is_gone(app: AppTest, saved: str) -> None:
     show(app, mode="checkpoints", run="20250101-000000-gone-0000")
     assert "There is no run at this address." in app.warning[0].value
@@ -312,3 +323,15 @@ def test_an_imported_log_is_compared_and_cannot_write(app: AppTest, store: RunSt
     assert "text not known" in app.table[1].value.loc["elsewhere", "Difference"]
     show(app, mode="checkpoints", run=elsewhere)
     assert "trained elsewhere" in words(app) and not app.text_area
+
+
+def test_seeds_that_are_not_equally_far(app: AppTest, store: RunStore) -> None:
+    ids = [
+        run(store, f"seed {seed}", config=example_config(training__seed=seed), steps=steps)
+        for seed, steps in ((1, 120), (2, 60))
+    ]
+    show(app, runs=ids)
+    said = next(warning.value for warning in app.warning if "equally far" in warning.value)
+    assert r"seed 1\: step 120" in said and r"seed 2\: step 60" in said
+    show(app, runs=[run(store, "seed 3", config=example_config(training__seed=3), steps=120), ids[0]])
+    assert not any("equally far" in warning.value for warning in app.warning)

@@ -351,8 +351,27 @@ def test_an_imported_run_is_listed_like_the_others(home: AppTest, store: RunStor
     home.run()
     assert not home.exception
     (row,) = home.dataframe[0].value.to_dict("records")
-    assert (row["status"], row["model"], row["bce"]) == ("↓ Imported", "gpt2", "unknown")
+    assert (row["status"], row["model"], row["bce"]) == ("↓ Imported", "gpt2", "on, kind not known")
     assert row["ce.last"] > 3
+
+
+def test_ce_of_an_imported_log_is_worked_out_and_said_to_be(home: AppTest, store: RunStore) -> None:
+    run_id = example_run(store, name="from elsewhere", steps=1)
+    directory = store.directory(run_id)
+    (directory / "metrics.jsonl").write_text('{"step": 1, "loss": 1.5, "bce_weight": 0.5, "bce_loss": -0.5}\n')
+    (directory / "config.json").unlink()
+    (directory / "import.json").write_text('{"facts": {}}')
+    for name in ("run.json", "run.copy.json"):
+        content = json.loads((directory / name).read_text())
+        (directory / name).write_text(json.dumps(content | {"status": "imported"}))
+    home.run()
+    assert not home.exception
+    assert home.dataframe[0].value["ce.last"].tolist() == [1.75]
+    assert any("from elsewhere” is worked out" in caption.value for caption in home.main.caption)
+    home.pills(key="bce").set_value(["logged"]).run()
+    assert len(home.dataframe[0].value) == 1
+    home.pills(key="bce").set_value(["seed"]).run()
+    assert not home.dataframe
 
 
 def test_a_supervisor_is_woken_when_there_is_none(home: AppTest, store: RunStore, woken: list[RunStore]) -> None:

@@ -55,9 +55,9 @@ def test_an_imported_run_shows_what_its_log_has(app: AppTest, store: RunStore) -
     assert "4 of 10 steps · epoch 2 · imported " in words(app)
     assert r"**Imported from my log\.json.**" in words(app)
     assert not app.get("progress")
-    assert values(app) == {"Training loss": "1", "Held\\-out loss": "3"}
+    assert values(app) == {"Training loss": "1", r"Check loss \(eval\)": "3"}
     deltas = {metric.label: metric.delta for metric in app.metric}
-    assert deltas == {"Training loss": "at step 4", "Held\\-out loss": "best 2.50 at step 2"}
+    assert deltas == {"Training loss": "at step 4", r"Check loss \(eval\)": "best 2.50 at step 2"}
     assert "BCE: not in this log" in words(app)
 
 
@@ -169,10 +169,15 @@ def test_nothing_can_be_imported_before_a_file_is_there(dialog: AppTest) -> None
 
 def test_a_preview_says_what_was_found(dialog: AppTest) -> None:
     upload(dialog, "my log.json", json.dumps(LOG).encode())
-    assert "**4 logged steps** · to step 4 of 10 · epoch 2" in words(dialog)
+    assert "**4 logged steps** · values to step 4 of 10 · epoch 2" in words(dialog)
     assert "3 values: loss, held\\-out CE, gradient norm" in words(dialog)
     assert not dialog.button(key="dialog-import").disabled
     assert field(dialog, "Name").value == "my log"
+
+
+def test_a_preview_of_a_file_that_was_cut_off_says_how_far_its_values_go(dialog: AppTest) -> None:
+    upload(dialog, "cut.json", json.dumps(LOG | {"global_step": 2000, "max_steps": 2000, "epoch": 10.0}).encode())
+    assert "**4 logged steps** · values to step 4 of 2,000 · epoch 2" in words(dialog)
 
 
 def test_a_file_that_is_no_log_is_told(dialog: AppTest) -> None:

@@ -50,7 +50,7 @@ def test_the_tables_of_the_real_log(app: AppTest, real_log: str) -> None:
     highlights = app.table[0].value.set_index("Step")
     assert highlights.loc["1,000", "Loss"] == r"2\.2964"
     assert highlights.loc["400", "Learning rate"] == r"4\.9875e\-5"
-    assert "The loss fell from 10\\.7678" in sentences(app)
+    assert "At step 1 alone it was 10\\.7678" in sentences(app)
     app.text_input(key="highlights").input("700; x, 3000").run()
     assert not app.exception
     assert "700" in app.table[0].value["Step"].to_list()

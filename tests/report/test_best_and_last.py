@@ -34,3 +34,9 @@ def test_ce_that_is_worked_out_says_so() -> None:
     first, *others = best_and_last(course(loss=[1.0, 0.5], bce_weight=[0.0, 1.0], bce_loss=[-0.5, -0.5]))
     assert (first.metric.key, first.worked_out, first.last) == ("ce", True, At(1.0, 2))
     assert not any(row.worked_out for row in others)
+
+
+def test_a_log_from_elsewhere_is_named_as_it_was_logged() -> None:
+    log = course(loss=[1.0, 0.5], bce_loss=[0.4, 0.2], eval_loss=[1.0, 0.7])
+    found = {row.metric.key: (row.metric.name, row.metric.unit) for row in best_and_last(log, ours=False)}
+    assert found == {"loss": ("loss", ""), "bce_loss": ("bce loss", ""), "eval_loss": ("check loss (eval)", "")}

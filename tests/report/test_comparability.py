@@ -103,3 +103,24 @@ def test_names() -> None:
     a, b, c = record("x-aaaa", "same"), record("x-bbbb", "same"), record("x-cccc", "other")
     assert side_names([(a, None), (b, None), (c, 1200)]) == ["same (aaaa)", "same (bbbb)", "other, step 1,200"]
     assert side_names([(a, 1), (a, 2)]) == ["same, step 1", "same, step 2"]
+
+
+def test_all_names_of_a_warning_stand_in_one_list() -> None:
+    sides = [run("a"), *(run(name, config=None, texts={}, status="imported") for name in ("b", "c"))]
+    assert warnings(["eval_loss"], sides, 0) == [
+        "Whether “a”, “b” and “c” were measured on the same text is not known: a lower loss may only mean an easier "
+        "text."
+    ]
+    leaking = [run("a", facts=LEAKS), run("b", facts=TIGHT)]
+    assert warnings(["ce"], leaking, 0)[0].startswith("Some of “a” and “b” can see")
+    with_bce = [run("a", config=with_values(CONFIG, {"bce.enabled": False})), run("b"), run("c")]
+    assert warnings(["loss"], with_bce, 0)[0].startswith("Among “a”, “b” and “c”, BCE’s own term")
+
+
+def test_binary_cross_entropy_has_no_bce_term() -> None:
+    binary = {"loss": {1: 1.0}, "bce_loss": {1: 0.3}}
+    a, b = (side(name, binary, texts={}, status="imported") for name in "ab")
+    assert obstacle("loss", a, b) == comparability.TEXT_UNKNOWN
+    ours = side("c", {"bce_loss": {1: -0.4}, "bce_weight": {1: 0.2}}, config=CONFIG)
+    assert obstacle("bce_loss", ours, a) == comparability.TWO_BCES
+    assert obstacle("bce_loss", a, b) is None

@@ -19,6 +19,7 @@ from bcecore.report.comparison import (
     overlaid_keys,
     shared_keys,
     signed,
+    worked_out_words,
 )
 from bcecore.report.metrics import metric
 from bcecore.report.summary import At
@@ -148,3 +149,28 @@ def test_figures(value: float, words: str) -> None:
 )
 def test_signed(value: float, words: str) -> None:
     assert signed(value) == words
+
+
+def test_what_was_never_logged_is_not_called_incomparable() -> None:
+    base = side("a", {"loss": {1: 2.0}, "bce_weight": {1: 0.1}}, status="imported")
+    silent = side("b", {"ce": {1: 1.0}}, status="imported")
+    entry = of("loss", [*compare([base, silent], keys=["loss"])])[1]
+    assert entry == Entry(None)
+
+
+def test_worked_out_values_say_so() -> None:
+    values = {"loss": {1: 1.9}, "bce_weight": {1: 0.2}, "bce_loss": {1: -0.5}}
+    sides = [side("a", values, status="imported"), side("b", values, status="imported"), side("c", {"ce": {1: 2.0}})]
+    assert "ce" in shared_keys(sides)
+    ce, loss = compare(sides, keys=["ce", "loss"])
+    assert (ce.worked_out, loss.worked_out) == (("a", "b"), ())
+    assert worked_out_words(ce) == "Worked out for a, b: the logged loss less BCE’s term."
+    assert worked_out_words(loss) == ""
+
+
+def test_a_check_of_a_log_from_elsewhere_is_not_called_held_out() -> None:
+    ours = side("a", {"eval_loss": {1: 2.0}, "loss": {1: 2.0}})
+    elsewhere = side("b", {"eval_loss": {1: 2.0}, "loss": {1: -0.1}}, status="imported")
+    names = {one.metric.name: one.metric.unit for one in compare([ours, elsewhere])}
+    assert names == {"check loss (eval)": "", "loss": ""}
+    assert [one.metric.name for one in compare([ours, ours])] == ["held-out CE", "loss"]

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bcecore.report.highlights import Milestones, highlights, milestones, nearest, snapshot, stages
+from bcecore.report.log_facts import extent_of
 from tests.examples import example_config
 from tests.report.logs import course, imported_material, logged
 
@@ -40,7 +41,7 @@ def test_milestones_from_settings() -> None:
     config = example_config("report-10-epoch-offline", training__warmup_steps=300)
     assert milestones(course(loss=[1.0] * 1000), config) == Milestones(1, 1000, 1000, 300, 400, 1000)
     going_on = milestones(course(loss=[1.0] * 1000), config, 4000, over=False)
-    assert going_on == Milestones(1, 1000, 4000, 300, 400, 2400)
+    assert going_on == Milestones(1, 1000, 4000, 300, 400, 2400, "Last step so far")
     off = milestones(course(loss=[1.0] * 1000), example_config(bce__enabled=False, training__warmup_steps=0))
     assert off == Milestones(1, 1000, 1000)
     assert milestones(logged([]), config) is None
@@ -58,7 +59,7 @@ def test_stages_are_in_order_and_each_step_once() -> None:
 
 
 def test_what_has_not_been_reached_is_left_out() -> None:
-    turns = Milestones(1, 300, 1000, weight_warmup=400, boost_end=1000)
+    turns = Milestones(1, 300, 1000, weight_warmup=400, boost_end=1000, last_name="Last step so far")
     assert [stage.names for stage in stages(turns)] == [("First step",), ("A quarter",), ("Last step so far",)]
 
 
@@ -95,3 +96,42 @@ def test_the_snapshot_has_the_values_of_the_last_step() -> None:
     assert found is not None
     assert (found.step, found.values) == (2, {"loss": 1.0, "ce": 1.1, "eval_loss": 1.5})
     assert snapshot(logged([])) is None
+
+
+def names_of(last: int, every: int, state: dict[str, int]) -> list[tuple[int, str]]:
+    log = logged([(step, {"loss": 1.0}) for step in range(every, last + 1, every)])
+    turns = milestones(log, None, extent=extent_of(log, state))
+    assert turns is not None
+    return [(stage.step, *stage.names) for stage in stages(turns)]
+
+
+def test_the_milestones_of_a_log_from_the_middle_of_a_run_are_those_of_the_run() -> None:
+    assert names_of(500, 1, {"global_step": 500, "max_steps": 1000}) == [
+        (1, "First step"),
+        (250, "A quarter"),
+        (500, "Half", "Last step of this log"),
+    ]
+    assert names_of(200, 1, {"global_step": 2000, "max_steps": 2000})[-1] == (200, "Last step of this log")
+
+
+def test_of_a_run_of_unknown_length_there_are_the_quarters_of_its_log_only() -> None:
+    assert names_of(400, 100, {}) == [
+        (100, "First step", "A quarter of this log"),
+        (200, "Half of this log"),
+        (300, "Three quarters of this log"),
+        (400, "Last step of this log"),
+    ]
+
+
+def test_a_run_may_end_behind_the_last_step_that_its_rhythm_logs() -> None:
+    assert names_of(5000, 500, {"global_step": 5490, "max_steps": 5490})[-1] == (5000, "Last logged step")
+
+
+def test_a_boost_whose_end_is_not_in_the_log_has_no_known_middle() -> None:
+    log = course(
+        loss=[1.0] * 500, bce_weight=[0.2 * min(step, 100) / 100 + 1e-4 * max(0, step - 100) for step in range(1, 501)]
+    )
+    cut = milestones(log, None, extent=extent_of(log, {"global_step": 500, "max_steps": 1000}))
+    whole = milestones(log, None, extent=extent_of(log, {"global_step": 500, "max_steps": 500}))
+    assert cut is not None and whole is not None
+    assert (cut.weight_warmup, cut.boost_end, whole.boost_end) == (100, None, 500)

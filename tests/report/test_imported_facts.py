@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,20 @@ def test_what_is_given_stands_beside_what_the_log_shows(shared_data: Path) -> No
 )
 def test_other_peoples_logs(shared_data: Path, file: str, title: str, value: str) -> None:
     assert facts_of(shared_data / "trainer_states" / f"{file}.json")[title] == value
+
+
+@pytest.mark.parametrize(
+    ("state", "steps", "pace"),
+    [
+        ({"global_step": 500, "max_steps": 1000}, "500 of 1,000", "10 steps/s, if the wall clock that was given is"),
+        ({"global_step": 2000}, "2,000; the log ends at step 500", "20 steps/s, if the wall clock that was given is"),
+        ({"global_step": 500, "max_steps": 500}, "500", "5 steps/s"),
+    ],
+)
+def test_a_part_of_a_log_is_told_as_one(state: dict[str, int], steps: str, pace: str, tmp_path: Path) -> None:
+    path = tmp_path / "trainer_state.json"
+    path.write_text(json.dumps(state | {"log_history": [{"step": step, "loss": 1.0} for step in range(1, 501)]}))
+    facts = facts_of(path, wall_clock=100.0)
+    assert facts["Steps"] == steps
+    assert facts["Pace"].startswith(pace)
+    assert ("Final training loss" in facts) == (steps == "500")

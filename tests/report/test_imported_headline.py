@@ -25,7 +25,7 @@ def test_losses_and_checks() -> None:
         {"step": 3, "loss": 2.25, "eval_loss": 2.75},
     )
     assert (head.learning.title, head.learning.last, head.learning.best) == ("Training loss", At(2.25, 3), None)
-    assert (head.check.title, head.check.last, head.check.best) == ("Held-out loss", At(2.75, 3), At(2.5, 2))
+    assert (head.check.title, head.check.last, head.check.best) == ("Check loss (eval)", At(2.75, 3), At(2.5, 2))
     assert head.learning.trend == (3.0, 2.0, 2.25)
 
 
@@ -58,7 +58,14 @@ def test_what_the_log_says_of_bce() -> None:
     known = of({"step": 50, "bce_weight": 0.25, "bce_grad_ratio": 0.05}).bce
     assert (known.light, known.headline) == ("acting", "BCE: on, weight 0.25 at the end, adds 5 % to the gradient")
     assert of({"step": 50, "bce_weight": 0.25, "bce_grad_ratio": 0.0}).bce.light == "idle"
-    assert of({"step": 1, "bce_loss": -0.4}).bce.headline == "BCE: on, effect not known"
+    assert of({"step": 1, "bce_loss": -0.4, "bce_rl": 0.5}).bce.headline == "BCE: on, effect not known"
+
+
+def test_binary_cross_entropy_is_not_taken_for_bce() -> None:
+    bce = of({"step": 1, "loss": 1.0, "bce_loss": 0.3, "dice_loss": 0.7}).bce
+    assert (bce.light, bce.headline) == ("off", "BCE: not in this log")
+    assert "binary cross-entropy" in bce.explanation and "Behavioral Consciousness Engine" in bce.explanation
+    assert "binary" not in of({"step": 1, "loss": 1.0}).bce.explanation
 
 
 def test_the_report_s_log(shared_data: Path) -> None:

@@ -66,3 +66,11 @@ def test_nothing_logged_can_tell() -> None:
 def test_a_run_from_elsewhere_is_not_vouched_for() -> None:
     elsewhere = side("a", {"eval_loss": HELD_OUT})
     assert "its log does not say" in which_to_keep(elsewhere, []).reason
+
+
+def test_the_check_of_a_run_from_elsewhere_is_not_called_held_out() -> None:
+    elsewhere = side("a", {"eval_loss": HELD_OUT}, status="imported")
+    for advice in (which_to_keep(elsewhere, []), which_to_keep(elsewhere, [120])):
+        assert "oss of the check" in advice.reason and "eld-out" not in advice.reason
+    unchecked = which_to_keep(side("a", {"ce": {1: 1.0}}, status="imported"), [])
+    assert unchecked.step is None and "eld-out" not in unchecked.reason

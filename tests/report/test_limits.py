@@ -5,8 +5,12 @@ from typing import Any
 
 from bcecore.config import RunConfig
 from bcecore.report.logged import Logged
+from bcecore.report.material import Material
+from bcecore.report.tables import highlights_table
+from bcecore.store.imported import Imported
+from bcecore.store.record import now
 from tests.examples import example_config
-from tests.report.logs import course, imported_material, own_material
+from tests.report.logs import a_record, course, imported_material, own_material
 
 CHECKED = course(loss=[2.0, 1.0], ce=[2.1, 1.2], eval_loss=[2.0, 1.5], bce_weight=[0.1, 0.2], bce_loss=[-0.3, -0.3])
 SAFE = {"leak_probe": {"leaks": False, "largest_change": 0.0}}
@@ -93,3 +97,18 @@ def test_the_beginning_of_a_log_that_begins_late(shared_data: Path) -> None:
     found = {limit.title: limit.text for limit in material.limits}
     assert "every 500 steps" in found["Between the logged steps"]
     assert "The beginning" not in found
+
+
+def test_binary_cross_entropy_has_no_limits_of_bce() -> None:
+    log = course(loss=[1.0, 0.5], bce_loss=[0.4, 0.2], dice_loss=[0.6, 0.3])
+    material = Material(a_record("imported"), None, Imported(), log, now())
+    found = {limit.title for limit in material.limits}
+    assert "A single run" in found and "Whether BCE helped" not in found
+    with_bce = Material(a_record("imported"), None, Imported(), CHECKED, now())
+    assert "Whether BCE helped" in {limit.title for limit in with_bce.limits}
+
+
+def test_binary_cross_entropy_keeps_its_name_in_the_tables() -> None:
+    log = course(loss=[1.0, 0.5], bce_loss=[0.4, 0.2])
+    table = highlights_table(Material(a_record("imported"), None, Imported(), log, now()))
+    assert table is not None and "Bce loss" in table.columns and "BCE loss" not in table.columns

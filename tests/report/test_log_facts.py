@@ -1,11 +1,13 @@
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bcecore import schedule
-from bcecore.report.log_facts import rate_seen, rate_words, weight_seen, weight_words
+from bcecore.report.log_facts import Extent, extent_of, rate_seen, rate_words, weight_seen, weight_words
 from bcecore.store.columns import Series
 from tests.report.logs import course, imported_material, logged
 
@@ -150,3 +152,33 @@ def test_a_weight_that_follows_no_formula_is_given_by_its_ends() -> None:
     seen = weight_seen(course(bce_weight=[0.1, 0.4, 0.2, 0.3]).series("bce_weight"))
     assert seen is not None and seen.cap is None
     assert weight_words(seen) == "0.1 at step 1, 0.3 at step 4"
+
+
+@pytest.mark.parametrize(
+    ("state", "total", "ended"),
+    [
+        ({}, None, False),
+        ({"global_step": 100, "max_steps": 100}, 100, True),
+        ({"global_step": 100, "max_steps": -1}, None, False),
+        ({"global_step": 100, "max_steps": 300}, 300, False),
+        ({"global_step": 105, "max_steps": 105}, 105, True),  # it logs every tenth step
+        ({"global_step": 300, "max_steps": 300}, 300, False),  # cut off
+        ({"global_step": "100", "max_steps": "100"}, 100, True),
+        ({"global_step": math.nan, "max_steps": [7]}, None, False),
+    ],
+)
+def test_how_much_of_its_run_a_log_holds(state: dict[str, Any], total: int | None, ended: bool) -> None:
+    found = extent_of(logged([(step, {"loss": 1.0}) for step in range(10, 101, 10)]), state)
+    assert (found.last, found.total, found.ended) == (100, total, ended)
+
+
+def test_a_trainer_that_logged_its_closing_figures_had_ended() -> None:
+    rows: list[tuple[int, dict[str, float]]] = [(10, {"loss": 1.0}), (20, {"loss": 1.0, "train_runtime": 3.0})]
+    early = extent_of(logged(rows), {"global_step": 20, "max_steps": 100})
+    assert (early.total, early.ended) == (20, True)
+    gone_on = extent_of(logged([*rows, (30, {"loss": 1.0})]), {"global_step": 30, "max_steps": 100})
+    assert (gone_on.total, gone_on.ended) == (100, False)
+
+
+def test_an_empty_log_holds_nothing() -> None:
+    assert extent_of(logged([]), {}) == Extent(0, 0, None, False)

@@ -39,7 +39,9 @@ def test_steps_of_checks_are_no_training_steps() -> None:
 
 def test_the_losses_of_checks() -> None:
     rows = [(1, {"eval_b_loss": 1.0, "eval_loss": 1.0, "eval_bce_loss": -0.4, "eval_accuracy": 0.5, "loss": 1.0})]
-    assert check_losses(logged(rows)) == ["eval_loss", "eval_b_loss"]
+    assert check_losses(logged([(1, rows[0][1] | {"bce_weight": 0.1})])) == ["eval_loss", "eval_b_loss"]
+    # Without BCE it is binary cross-entropy: a loss like others.
+    assert check_losses(logged(rows)) == ["eval_loss", "eval_b_loss", "eval_bce_loss"]
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,15 @@ def test_charts_are_named_and_found_in_the_page() -> None:
     assert "<svg" not in found
 
 
+def test_what_follows_charts_is_no_part_of_their_list() -> None:
+    chart = Picture("Loss", "<svg/>", "Loss by step")
+    found = as_markdown(document(chart, chart, Paragraph("Words.")))
+    line = "- Loss: Loss by step\n"
+    assert f"{line}{line}\nWords.\n\nThey are drawn" in found
+    tokens = READER.parse(as_markdown(document(chart)))
+    assert tokens[-1].type == "paragraph_close" and tokens[-3].level == 0
+
+
 def test_code_keeps_its_backticks() -> None:
     assert "````\n```\n````" in as_markdown(document(Code("```")))
 

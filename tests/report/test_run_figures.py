@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bcecore.config import RunConfig
+from bcecore.report.chart_lines import Axis
 from bcecore.report.charts import Figure, Mark, View, draw
 from bcecore.report.palette import BCE_OFF, BCE_ON
 from bcecore.report.run_figures import RunLines, extent_of, overlay_figures, run_figures
@@ -179,6 +180,22 @@ def test_all_charts_of_a_run_reach_equally_far() -> None:
         assert (frame["x0"], round(frame["x1"])) == (0, 120_190)
 
 
+@pytest.mark.parametrize("x", ["step", "epoch", "time"])
+@pytest.mark.parametrize("log_x", [False, True])
+def test_all_charts_show_the_same_stretch(x: Axis, log_x: bool) -> None:
+    one, other = ours(example_config(), 50), ours(example_config(), 80)
+    of_runs = overlay_figures([RunLines("a", "#111111", one), RunLines("b", "#222222", other)], ["ce", "eval_loss"])
+    for figures in (run_figures(other, example_config()), of_runs):
+        frames = [draw(figure, View(x=x, log_x=log_x)).spec["datasets"]["frame"] for figure in figures]
+        assert len({(frame["x0"][0], frame["x1"][0]) for frame in frames}) == 1
+
+
+def test_names_keep_their_capitals_in_what_screen_readers_say() -> None:
+    told = {figure.key: figure.alt for figure in run_figures(ours(example_config(), 5), example_config())}
+    assert told["bce-weight"] == "BCE weight by step"
+    assert told["grad-norm"] == "Gradient norm by step"
+
+
 def test_several_runs_in_one_chart() -> None:
     one, other = ours(example_config(), 50), ours(example_config(), 80)
     runs = [RunLines("first", "#111111", one), RunLines("first", "#111111", other), RunLines("third", "#222222", other)]
@@ -202,3 +219,16 @@ def test_a_run_that_logged_nothing_but_nan_can_be_drawn() -> None:
 def test_nothing_logged_elsewhere_is_no_chart() -> None:
     assert run_figures(Columns()) == []
     assert overlay_figures([RunLines("a", "#1", Columns())], ["ce"]) == []
+
+
+def test_binary_cross_entropy_is_charted_as_an_ordinary_value() -> None:
+    log = logged(*({"step": n, "loss": 2.0 / n, "bce_loss": 1.0 / n, "dice_loss": 1.0 / n} for n in (1, 2, 3)))
+    figures = {figure.key: figure for figure in run_figures(log)}
+    assert "bce-loss" not in figures and figures["log-bce-loss"].title == "Bce loss"
+
+
+def test_a_check_of_a_log_from_elsewhere_is_not_called_held_out() -> None:
+    log = logged({"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0, "eval_loss": 1.5})
+    assert [trace.name for trace in run_figures(log)[0].traces] == ["loss", "check loss (eval)"]
+    (figure,) = overlay_figures([RunLines("a", "#111111", log, "other"), RunLines("b", "#222222", log)], ["eval_loss"])
+    assert (figure.title, figure.unit) == ("Check loss (eval)", "value")

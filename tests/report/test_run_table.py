@@ -20,6 +20,7 @@ from bcecore.report.run_table import (
     matching,
     perplexity,
     run_table,
+    worked_out_words,
 )
 from bcecore.store.record import Progress, RunRecord
 from bcecore.store.summary import Basics, LogSummary
@@ -229,3 +230,30 @@ def test_columns_know_every_key_that_some_run_has_logged() -> None:
     assert {"ce.best", "rewards/x.best", "tags", "model"} <= set(codes)
     assert "name" not in codes and "time.last" not in codes
     assert len(codes) == len(set(codes)) and all(column(code).code == code for code in codes)
+
+
+def test_bce_is_named_in_words() -> None:
+    foreign = row("x", status="imported", basics=Basics("logged"))
+    assert column("bce").value(foreign) == "on, kind not known"
+    assert matching([foreign, row("y")], Query(bce=frozenset({"logged"}))) == [foreign]
+
+
+def test_columns_of_both_kinds_of_runs_do_not_claim_held_out_ce() -> None:
+    best = column("eval_loss.best")
+    assert best.label == "Best check loss"
+    assert "nats per token for runs that were made here" in best.help and "does not say" in best.help
+    assert "worked out" not in column("loss.last").help
+    assert "what is left without the term" in column("ce.last").help
+
+
+def test_a_difference_to_a_log_from_elsewhere_is_no_verdict() -> None:
+    mine, other = (row(n, log={"eval_loss": (v, v, 9, v, 9)}) for n, v in (("a", 1.0), ("b", 2.0)))
+    foreign = row("c", status="imported", log={"eval_loss": (2.0, 2.0, 9, 2.0, 9)})
+    assert difference(mine, other, column("eval_loss.best")) == "−1 better"
+    assert difference(mine, foreign, column("eval_loss.best")) == "−1"
+    assert difference(foreign, mine, column("eval_loss.best")) == "+1"
+
+
+def test_whose_ce_is_worked_out() -> None:
+    assert worked_out_words(["a"]) == "CE of “a” is worked out: the logged loss less BCE’s term."
+    assert worked_out_words(list("abcde")).startswith("CE of “a”, “b”, “c” and 2 more is")

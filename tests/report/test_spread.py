@@ -5,7 +5,8 @@ import statistics
 
 import pytest
 
-from bcecore.report.spread import Measured, spreads
+from bcecore.report.spread import Measured, reach_words, spreads
+from bcecore.store.record import Progress, now
 from tests.report.sides import side
 
 KEYS = ["ce", "learning_rate"]
@@ -40,3 +41,11 @@ def test_a_run_that_diverged_makes_the_mean_no_number() -> None:
 def test_equal_values_have_no_spread() -> None:
     (found,) = spreads([side(f"seed {n}", {"ce": {1: 3.2489}}) for n in range(3)], KEYS)
     assert found.at_step == found.best == Measured(3.2489, 0.0, 3)
+
+
+def test_how_far_each_is_where_they_differ() -> None:
+    done = {n: Progress(step=n, total_steps=300, epoch=1.0, updated=now()) for n in (120, 300)}
+    a, b = (side(f"seed {n}", {"ce": {1: 2.0, n: 1.0}}, progress=done[n]) for n in (300, 120))
+    assert reach_words([a, b]) == "seed 300: step 300, seed 120: step 120 of 300"
+    assert reach_words([a, a]) == ""
+    assert reach_words([b, side("c", {})]).endswith("c: nothing logged")

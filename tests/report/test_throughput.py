@@ -58,3 +58,25 @@ def test_a_clock_that_was_set_back_says_nothing_of_the_pace() -> None:
 
 def test_an_empty_log() -> None:
     assert throughput(logged([]), a_record("queued"), None, now()).steps == 0
+
+
+def test_times_of_a_log_with_a_rhythm_tell_steps_and_not_rows() -> None:
+    log = logged([(step, {"loss": 1.0, "time": 100.0 + step}) for step in range(10, 1001, 10)])
+    assert throughput(log, a_record("imported"), Imported(), now()).steps_per_second == 1.0
+
+
+@pytest.mark.parametrize(
+    ("state", "last", "steps"),
+    [
+        ({"global_step": 500, "max_steps": 1000}, 500, 1000),  # from the middle of the run
+        ({"global_step": 2000, "max_steps": 2000}, 200, 2000),  # cut off
+        ({"global_step": 2000}, 200, 2000),
+        ({}, 200, 200),
+    ],
+)
+def test_the_time_of_a_whole_run_is_not_that_of_a_part(state: dict[str, int], last: int, steps: int) -> None:
+    known = Imported(facts={"wall_clock": 100.0}, state=state)
+    pace = throughput(course(loss=[1.0] * last), a_record("imported"), known, now())
+    assert pace.steps_per_second == steps / 100
+    assert pace.source == f"if the wall clock that was given is that of {steps:,} steps"
+    assert not pace.certain

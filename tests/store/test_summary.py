@@ -125,7 +125,12 @@ def test_the_file_holds_json_that_everybody_can_read(store: RunStore) -> None:
 def test_what_is_kept_is_what_was_found(columns: dict[str, list[float]]) -> None:
     log = summarise_log(columns, lambda key: series(columns[key]))
     numbers = {key: [n if math.isfinite(n) else None for n in log.figures(key) or ()] for key in log.keys}
-    content = {"figures": json.loads(json.dumps(numbers)), "trends": {}, "basics": Basics()._asdict()}
+    content = {
+        "figures": json.loads(json.dumps(numbers)),
+        "trends": {},
+        "basics": Basics()._asdict(),
+        "ce_is_worked_out": False,
+    }
     again, basics = summary._parsed(content)
     assert (again.keys, basics) == (log.keys, Basics())
     for key in log.keys:
@@ -160,7 +165,7 @@ def test_a_damaged_summary_is_made_anew(store: RunStore, content: str) -> None:
     kept(store, run_id).write_text(content, encoding="latin-1")
     log, _ = read(store, run_id)
     assert log.figures("ce") is not None
-    assert json.loads(kept(store, run_id).read_text())["version"] == 1
+    assert json.loads(kept(store, run_id).read_text())["version"] == 2
 
 
 def test_a_summary_whose_figures_are_cut_short_is_made_anew(store: RunStore) -> None:
@@ -220,3 +225,57 @@ def test_settings_that_cannot_be_read_are_tried_again(store: RunStore) -> None:
 )
 def test_what_the_table_says_of_settings(changes: dict[str, object], expected: Basics) -> None:
     assert basics_of(example_config(bce__profile="active", **({"bce__enabled": True} | changes))) == expected
+
+
+def foreign_run(store: RunStore, *lines: dict[str, float]) -> str:
+    """A log from elsewhere as an imported run."""
+    run_id = example_run(store, steps=1)
+    directory = store.directory(run_id)
+    (directory / "metrics.jsonl").unlink()
+    (directory / "config.json").rename(directory / "import.json")
+    (directory / "import.json").write_text('{"facts": {}}')
+    (directory / "imported").mkdir()
+    records = json.dumps({"log_history": lines})
+    (directory / "imported" / "trainer_state.json").write_text(records)
+    for name in ("run.json", "run.copy.json"):
+        content = json.loads((directory / name).read_text())
+        (directory / name).write_text(json.dumps(content | {"status": "imported"}))
+    return run_id
+
+
+WITH_BCE = {"step": 2, "loss": 1.9, "bce_weight": 0.5, "bce_loss": -0.4}
+
+
+def test_ce_of_a_log_from_elsewhere_is_worked_out(store: RunStore) -> None:
+    run_id = foreign_run(store, {**WITH_BCE, "step": 1, "loss": 2.8}, WITH_BCE)
+    for log, basics in (read(store, run_id), read(store, run_id)):  # computed, and from its file
+        found = log.figures("ce")
+        assert found is not None and found.last == pytest.approx(2.1) and found.last_step == 2
+        assert log.ce_is_worked_out and list(log.trends["ce"]) == pytest.approx([3.0, 2.1])
+        assert basics.bce == "logged"
+    assert kept(store, run_id).exists()
+
+
+def test_a_summary_of_an_older_version_is_made_anew(store: RunStore) -> None:
+    run_id = foreign_run(store, WITH_BCE)
+    read(store, run_id)
+    content = json.loads(kept(store, run_id).read_text())
+    del content["ce_is_worked_out"], content["figures"]["ce"]
+    kept(store, run_id).write_text(json.dumps(content | {"version": 1, "basics": {"bce": "unknown"}}))
+    log, basics = read(store, run_id)
+    assert log.ce_is_worked_out and basics.bce == "logged"
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ({"loss": 1.0, "bce_loss": 0.3, "dice_loss": 0.4}, "unknown"),  # binary cross-entropy
+        ({"loss": 1.0}, "unknown"),
+        ({"loss": 1.0, "bce_weight": 0.0, "bce_loss": -0.4}, "off"),
+        ({"loss": 1.0, "bce_rl": 0.5}, "logged"),
+    ],
+)
+def test_what_a_log_from_elsewhere_says_of_bce(store: RunStore, line: dict[str, float], kind: str) -> None:
+    log, basics = read(store, foreign_run(store, {"step": 1, **line}))
+    assert basics.bce == kind
+    assert log.ce_is_worked_out == (kind == "off")
