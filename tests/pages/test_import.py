@@ -170,7 +170,7 @@ def test_nothing_can_be_imported_before_a_file_is_there(dialog: AppTest) -> None
 def test_a_preview_says_what_was_found(dialog: AppTest) -> None:
     upload(dialog, "my log.json", json.dumps(LOG).encode())
     assert "**4 logged steps** · values to step 4 of 10 · epoch 2" in words(dialog)
-    assert "3 values: loss, held\\-out CE, gradient norm" in words(dialog)
+    assert "3 values: loss, check loss \\(eval\\), gradient norm" in words(dialog)
     assert not dialog.button(key="dialog-import").disabled
     assert field(dialog, "Name").value == "my log"
 
