@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bcecore import bootstrap, cli_evaluate, cli_runs
+from bcecore import bootstrap, cli_compare, cli_evaluate, cli_import, cli_report, cli_runs
 from bcecore.config import RunConfig
 from bcecore.errors import BceError, ConfigError
 from bcecore.recipes import DEFAULT_RECIPE, load_recipe, recipe_names
@@ -28,6 +28,8 @@ _BENCHES = {
     "history": "history",
     "score": "score",
     "page": "page",
+    "table": "table",
+    "memory": "memory",
     "launch": "launch",
     "idle": "idle",
     "chaos": "chaos",
@@ -88,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
 
     cli_runs.add_commands(commands)
     cli_evaluate.add_commands(commands)
+    cli_import.add_commands(commands)
+    cli_report.add_commands(commands)
+    cli_compare.add_command(commands)
 
     settings = commands.add_parser("settings", help="list every setting with its help")
     settings.set_defaults(run=_settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shutil
 import sys
 import time
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from bcecore.errors import RunError
 from bcecore.recipes import DEFAULT_RECIPE
-from bcecore.settings import parse_assignment, readable_number, with_values
+from bcecore.settings import parse_assignment, with_values
 from bcecore.store.evaluations import EvaluationStore, store_of
-from bcecore.store.record import WAITING, RunRecord, now
+from bcecore.store.record import WAITING, RunRecord
 from bcecore.store.requests import read_stop
 from bcecore.store.runs import RunStore
 
@@ -32,14 +33,29 @@ def add_runs_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs-dir", type=Path, metavar="D", help="where runs live (default: BCE_RUNS_DIR, or runs/)")
 
 
+def add_steps(parser: argparse.ArgumentParser) -> None:
+    """The option that adds steps to the highlights of a run's schedules."""
+    parser.add_argument(
+        "--step",
+        type=int,
+        action="append",
+        default=[],
+        metavar="N",
+        help="a step more among the highlights; repeatable",
+    )
+
+
 def add_commands(commands: Any) -> None:
     """Add the commands of this module to the command line's parser."""
     runs = _command(commands, "runs", "list the runs", _runs)
     runs.add_argument("--all", action="store_true", help="archived runs too")
     runs.add_argument("--json", action="store_true", help="print a JSON list")
 
-    show = _command(commands, "show", "show one run: facts, status, last values", _show, takes_run=True)
+    show = _command(
+        commands, "show", "show one run: facts, highlights of its schedules, last values", _show, takes_run=True
+    )
     show.add_argument("--json", action="store_true", help="print one JSON object")
+    add_steps(show)
 
     waiting = _command(commands, "queue", "show the queue, or change it", _queue)
     actions = ("up", "down", "first", "last", "hold", "release", "remove")
@@ -109,7 +125,7 @@ def follow_to_the_end(store: RunStore, run_id: str, *, detach: bool, as_json: bo
         print(run_id, flush=True)
     record = store.record(run_id) if detach else _follow(store, run_id)
     if as_json:
-        print(json.dumps(_as_json(store, record), indent=2, ensure_ascii=False))
+        print(json_text(_as_json(store, record)))
     elif record.failure is not None:
         print(f"error: {record.failure.message}", file=sys.stderr)
     return 1 if record.status in ("failed", "crashed") else 0
@@ -183,7 +199,7 @@ def _runs(store: RunStore, arguments: argparse.Namespace) -> int:
 
     records = [record for record in current_records(store) if arguments.all or not record.archived]
     if arguments.json:
-        print(json.dumps([_as_json(store, record, values=False) for record in records], indent=2, ensure_ascii=False))
+        print(json_text([_as_json(store, record, values=False) for record in records]))
         return 0
     if not records:
         print(f"There are no runs in {store.root} yet. Start one: python -m bcecore train --recipe {DEFAULT_RECIPE}")
@@ -203,41 +219,53 @@ def print_jobs(jobs: Mapping[str, Job]) -> None:
 
 
 def _show(store: RunStore, arguments: argparse.Namespace) -> int:
+    from bcecore import cli_report
     from bcecore.jobs.local import reconciled
 
     record = reconciled(store, store.record(store.resolve(arguments.reference)))
+    material = cli_report.material_for(store, record, arguments.step)
     if arguments.json:
-        print(json.dumps(_as_json(store, record), indent=2, ensure_ascii=False))
+        shown = _as_json(store, record) | cli_report.tables_as_json(material)
+        print(json_text(shown))
         return 0
-    from bcecore.report.facts import run_facts
-    from bcecore.report.summary import summarise
-    from bcecore.store.history import History
-
-    history = History(store.directory(record.id))
-    history.refresh()
     print(f"{record.name}  ({record.id})\n{record.status}" + (f": {record.failure.message}" if record.failure else ""))
-    for label, value in run_facts(record, store.config(record.id), summarise(history.series), now()):
-        print(f"  {label:<28} {value}")
-    print("last values")
-    for key, last in history.last.items():
-        print(f"  {key:<28} {readable_number(last)}")
+    cli_report.print_tables(material)
     return 0
 
 
+def json_text(value: Any) -> str:
+    """What a command prints for a script: strict JSON, in which a number that is not finite is null."""
+    return json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case Mapping():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case _:
+            return value
+
+
 def _as_json(store: RunStore, record: RunRecord, *, values: bool = True) -> dict[str, Any]:
-    """A run for a script: its record, and with `values` its settings and the last value of everything logged."""
+    """A run for a script: its record, and with `values` its settings and the last value of everything logged.
+
+    An imported run has no settings, but what is known about it.
+    """
     from bcecore.store.history import History
 
     found = record.model_dump(mode="json")
     if values:
         history = History(store.directory(record.id))
         history.refresh()
-        finite = {key: value if value == value else None for key, value in history.last.items()}
-        found |= {
-            "directory": str(store.directory(record.id)),
-            "config": store.config(record.id).model_dump(mode="json"),
-        }
-        found["last"] = finite
+        found |= {"directory": str(store.directory(record.id)), "config": None, "last": history.last}
+        if record.status == "imported":
+            found["imported"] = store.imported(record.id).model_dump(mode="json")
+        else:
+            found["config"] = store.config(record.id).model_dump(mode="json")
     return found
 
 
@@ -264,7 +292,7 @@ def _queue(store: RunStore, arguments: argparse.Namespace) -> int:
                 queue.move(store, key, move)
     jobs = queue.waiting_jobs(store, [*current_records(store), *current_evaluations(store)])
     if arguments.json:
-        print(json.dumps([job.model_dump(mode="json") for job in jobs], indent=2, ensure_ascii=False))
+        print(json_text([job.model_dump(mode="json") for job in jobs]))
     elif not jobs:
         print("Nothing is waiting.")
     else:

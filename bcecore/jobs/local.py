@@ -182,6 +182,9 @@ def current_records(store: RunStore) -> list[RunRecord]:
     """All records, newest first, with runs whose process is gone marked as crashed."""
     found = []
     for record in store.records():
+        if not record.is_active:
+            found.append(record)
+            continue
         with suppress(RunError):  # deleted a moment ago
             found.append(reconciled(store, record))
     return found

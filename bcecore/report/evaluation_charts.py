@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from bcecore.report.charts import NEUTRAL, Spec
+from bcecore.report.chart_spec import Spec
+from bcecore.report.palette import NEUTRAL
 
 HEIGHT = 240
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from bcecore.evaluation.labelled import LabelMetrics
-from bcecore.report.charts import HELD_OUT, NEUTRAL, TROUBLE
 from bcecore.report.evaluation_tables import reliability_table
+from bcecore.report.palette import HELD_OUT, NEUTRAL, TROUBLE
 
 HEIGHT = 240
 BARS = 24

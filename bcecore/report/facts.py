@@ -8,7 +8,8 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from bcecore.config import SAMPLE_TEXT, RunConfig
-from bcecore.report.summary import RunSummary
+from bcecore.report.logged import written
+from bcecore.report.summary import At, RunSummary
 from bcecore.report.words import count, duration, moment, number, scientific
 from bcecore.settings import Described, describe, flatten, readable_number
 from bcecore.store.record import RunRecord
@@ -54,7 +55,7 @@ def run_facts(record: RunRecord, config: RunConfig, summary: RunSummary, now: da
         Fact("Steps", _steps(record)),
         Fact("Wall clock", _wall_clock(record, now)),
         Fact("Pace", _pace(record)),
-        Fact("Final training loss", _final_loss(record, config)),
+        Fact("Final training loss", _final_loss(record, config, summary.loss)),
         Fact("Last CE", number(summary.ce.value) if summary.ce else UNKNOWN),
         Fact("Held-out CE" if config.data.holds_out else "CE on checking text", _held_out(config, summary)),
         Fact("Weights", _weights(record)),
@@ -192,11 +193,12 @@ def _pace(record: RunRecord) -> str:
     return f"{number(pace)} steps/s" if pace else UNKNOWN
 
 
-def _final_loss(record: RunRecord, config: RunConfig) -> str:
-    loss = record.facts.get("train_loss")
-    if loss is None:
+def _final_loss(record: RunRecord, config: RunConfig, last: At | None) -> str:
+    mean = record.facts.get("train_loss")
+    if mean is None:
         return UNKNOWN
-    return f"{number(loss)} (mean over the run{', BCE’s term included' if config.bce.enabled else ''})"
+    words = f"{written('loss', mean)} (mean over the run{', BCE’s term included' if config.bce.enabled else ''})"
+    return words if last is None else f"{words}, {written('loss', last.value)} at step {last.step:,}"
 
 
 def _held_out(config: RunConfig, summary: RunSummary) -> str:

@@ -1,29 +1,36 @@
 """What is known about a logged value from its key: its name, its unit, whether lower or higher is better. Pure.
 
 Our own keys are named in words. Those of other Trainers are read from their usual spellings (`eval_loss`,
-`eval_g0_accuracy`, `rouge-l`), and kept as they are where they say nothing.
+`eval_g0_accuracy`, `rouge-l`), and kept as they are where they say nothing. The same key can mean less there: what a
+log calls `loss` need be no CE, and what it was checked on need not have been held out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from bcecore.store.objective import BCE_PARTS, has_bce
+
 Better = Literal["lower", "higher"]
+Origin = Literal["ours", "bce", "other"]
+"""Who logged a value: a run of this product, another Trainer with BCE, or another Trainer."""
 Group = Literal["learning", "check", "optimiser", "bce", "components", "pace", "totals", "other"]
 
-COMPONENTS = {
-    "bce_rl": "reward",
-    "bce_iso": "typicality",
-    "bce_dcycle": "character",
-    "bce_dbscan": "neighbours",
-    "bce_auto": "discovery",
-    "bce_bayes": "context",
-    "bce_fuzzy": "strength",
-    "bce_ethics": "ethics",
-    "bce_master": "master",
-}
+_COMPONENT_NAMES = (
+    "reward",
+    "typicality",
+    "character",
+    "neighbours",
+    "discovery",
+    "context",
+    "strength",
+    "ethics",
+    "master",
+)
+COMPONENTS = dict(zip(BCE_PARTS, _COMPONENT_NAMES, strict=True))
 """The nine parts of the BCE value, by their key in the log."""
 
 CHECK_PREFIXES = ("eval_", "test_", "predict_")
@@ -58,6 +65,8 @@ _KNOWN = {
         Metric("loss", "loss", _NATS, "lower", "learning"),
         Metric("eval_loss", "held-out CE", _NATS, "lower", "check"),
         Metric("eval_perplexity", "held-out perplexity", "", "lower", "check"),
+        # A lower one is no better: it says nothing about what the model predicts.
+        Metric("eval_bce_loss", "held-out BCE loss", "", None, "bce", ".5~r"),
         Metric("grad_norm", "gradient norm", "length of the gradient", None, "optimiser"),
         Metric("learning_rate", "learning rate", "", None, "optimiser", ".3e"),
         Metric("bce_weight", "BCE weight", "", None, "bce"),
@@ -77,15 +86,51 @@ _KNOWN = {
     )
 }
 
+# Of a log from elsewhere: nobody knows on what it was checked.
+_OF_A_CHECK = {
+    metric.key: metric
+    for metric in (
+        Metric("eval_loss", "check loss (eval)", "", "lower", "check"),
+        Metric("eval_perplexity", "perplexity (eval)", "", "lower", "check"),
+        Metric("eval_bce_loss", "BCE loss (eval)", "", None, "bce", ".5~r"),
+    )
+}
+# Without BCE nor what its loss is: that of a policy is no better for being lower.
+_OF_ANY_TRAINER = {
+    metric.key: metric
+    for metric in (
+        Metric("loss", "loss", "", None, "learning"),
+        Metric("train_loss", "mean training loss", "", None, "totals"),
+        Metric("ce", "CE", "", "lower", "learning"),
+        # Most probably binary cross-entropy; beside a run with BCE, no lower one is better.
+        Metric("bce_loss", "bce loss"),
+        Metric("eval_bce_loss", "bce loss (eval)", "", "lower", "check"),
+    )
+}
+
 _LOWER = ("loss", "perplexity", "ppl", "error", "wer", "cer", "mse", "mae", "rmse", "nll", "ter", "bpb")
 _HIGHER = ("accuracy", "acc", "f1", "precision", "recall", "bleu", "rouge", "auc", "reward", "rewards", "score", "mcc")
 _PACE = ("samples_per_second", "steps_per_second", "tokens_per_second")
 _TIME = ("runtime", "jit_compilation_time", "model_preparation_time")
 
 
+def origin_of(keys: Collection[str], *, ours: bool) -> Origin:
+    """Who logged these keys."""
+    return "ours" if ours else "bce" if has_bce(keys) else "other"
+
+
+def least_known(origins: Collection[Origin]) -> Origin:
+    """Of several origins the one that says least of a value; `ours` of none."""
+    return max(origins, key=("ours", "bce", "other").index, default="ours")
+
+
 @lru_cache(maxsize=4096)
-def metric(key: str) -> Metric:
-    """What is known about a key, whoever logged it."""
+def metric(key: str, origin: Origin = "ours") -> Metric:
+    """What is known about a key that somebody logged."""
+    if origin == "other" and key in _OF_ANY_TRAINER:
+        return _OF_ANY_TRAINER[key]
+    if origin != "ours" and key in _OF_A_CHECK:
+        return _OF_A_CHECK[key]
     if key in _KNOWN:
         return _KNOWN[key]
     prefix = next((prefix for prefix in CHECK_PREFIXES if key.startswith(prefix)), "")

@@ -1,19 +1,13 @@
-"""The few values that stand for a whole run: in the run table, in the headline of the Run page, in the facts. Pure."""
+"""The few values that stand for a whole run: in the headline of the Run page, in the facts. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
-from bcecore.report.thinning import thin
 from bcecore.store.columns import Series
+from bcecore.store.summary import SeriesOf, figures_of, trend_of
 
-SeriesOf = Callable[[str], Series]
-"""Gives the steps at which a key was logged, and what (`store.history.History.series`)."""
-
-_SPARK_POINTS = 60
+__all__ = ["At", "RunSummary", "SeriesOf", "summarise"]
 
 
 @dataclass(frozen=True)
@@ -51,15 +45,10 @@ def summarise(series_of: SeriesOf) -> RunSummary:
         held_out=_last(held_out),
         best_held_out=_lowest(held_out),
         gradient_ratio=_last(series_of("bce_grad_ratio")),
-        trend=_trend(ce),
-        held_out_trend=_trend(held_out),
+        trend=trend_of(ce),
+        held_out_trend=trend_of(held_out),
         points=len(ce),
     )
-
-
-def _trend(series: Series) -> tuple[float, ...]:
-    finite = series.values[np.isfinite(series.values)]
-    return tuple(finite[thin(finite, _SPARK_POINTS)].tolist())
 
 
 def _last(series: Series) -> At | None:
@@ -67,8 +56,5 @@ def _last(series: Series) -> At | None:
 
 
 def _lowest(series: Series) -> At | None:
-    finite = np.isfinite(series.values)
-    if not finite.any():
-        return None
-    row = int(np.argmin(np.where(finite, series.values, np.inf)))
-    return At(float(series.values[row]), int(series.steps[row]))
+    figures = figures_of(series)
+    return At(figures.lowest, figures.lowest_step) if figures is not None and figures.lowest_step >= 0 else None

@@ -6,6 +6,7 @@ import math
 from datetime import datetime
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_LARGEST_IN_FULL = 1e9
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _SIZES = ((1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB"))
 NOT_A_NUMBER = "not a number"
@@ -40,12 +41,17 @@ def roughly(seconds: float) -> str:
 
 
 def number(x: float) -> str:
-    """A number with three or four significant digits: `1,312`, `18.7`, `2.31`, `0.204`, `5.0e-5`."""
+    """A number with three or four significant digits: `1,312`, `18.7`, `2.31`, `0.204`, `5.0e-5`, `1.0e300`.
+
+    Whole ones in full, up to a thousand million.
+    """
     if not math.isfinite(x):
         return _not_finite(x)
-    if x == int(x) and abs(x) < 1e15:
-        return f"{int(x):,}"
     size = abs(x)
+    if size > _LARGEST_IN_FULL:
+        return scientific(x)
+    if x == int(x):
+        return f"{int(x):,}"
     if size >= 999.5:
         return f"{x:,.0f}"
     if size >= 99.95:

@@ -37,6 +37,11 @@ class Series(NamedTuple):
         """Some of the values: those where a mask is true, or those at these positions."""
         return Series(self.steps[places], self.values[places], self.epochs[places], self.times[places])
 
+    def rows(self, start: int, end: int) -> Series:
+        """The values from position `start` up to, not including, `end`: views, not copies."""
+        cut = slice(start, end)
+        return Series(self.steps[cut], self.values[cut], self.epochs[cut], self.times[cut])
+
 
 class Block(NamedTuple):
     """Some lines of a log in their order, as arrays; a step may occur in several of them, and in any order."""
@@ -129,7 +134,11 @@ class Columns:
         """The rows at which the key was logged."""
         mask = self.present(key)
         series = Series(self.steps, self.column(key), self.column("epoch"), self.column("time"))
-        return series if mask.all() else series.at(mask)
+        if not mask.any():
+            return series.at(mask)
+        # Most keys are there from some step on and without a gap: then nothing has to be copied.
+        first, end = int(np.argmax(mask)), len(mask) - int(np.argmax(mask[::-1]))
+        return series.rows(first, end) if mask[first:end].all() else series.at(mask)
 
     def block(self) -> Block:
         """All of it, to be merged into another table."""

@@ -202,7 +202,7 @@ class EvaluationStore(RecordStore[EvaluationRecord]):
     """The evaluations of the runs in one directory. Safe to use from several processes at once."""
 
     def __init__(self, runs: RunStore) -> None:
-        super().__init__(EvaluationRecord, "job")
+        super().__init__(EvaluationRecord, "job", runs.root)
         self._runs = runs
 
     # -- where things are
@@ -259,10 +259,7 @@ class EvaluationStore(RecordStore[EvaluationRecord]):
 
         One that is damaged beyond reading is there too, as crashed with the reason.
         """
-        keys = self.keys(run_id)
-        found = self._listed(keys)
-        if run_id is None:
-            self._forget_others(keys)
+        found = self._listed(self.keys(run_id), all_there_are=run_id is None)
         # An id tells the second only.
         return sorted(found, key=lambda record: (record.created, record.id), reverse=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,13 +11,16 @@ from typing import Any, Generic, TypeVar
 import filelock
 
 from bcecore.errors import RunError
-from bcecore.files import read_json, write_json
+from bcecore.files import write_json
 from bcecore.store.identity import ProcessIdentity, place_of
 from bcecore.store.record import JobRecord, Status, check_transition, now
 
 _LOCK_SECONDS = 10.0
 
 R = TypeVar("R", bound=JobRecord)
+_FileState = tuple[int, int, int]
+# The records that this process has read, by folder of runs and kind: every look at a page makes stores of its own.
+_KNOWN: dict[tuple[Path, str], dict[str, tuple[_FileState, Any]]] = {}
 
 
 class RecordStore(Generic[R]):
@@ -26,10 +30,10 @@ class RecordStore(Generic[R]):
     damaged. `STEM.lock` is held while the record is changed.
     """
 
-    def __init__(self, model: type[R], stem: str) -> None:
+    def __init__(self, model: type[R], stem: str, root: Path) -> None:
         self._model = model
+        self._kind = (root, stem)
         self._file, self._copy, self._lock = f"{stem}.json", f"{stem}.copy.json", f"{stem}.lock"
-        self._known: dict[str, tuple[tuple[int, int, int], R]] = {}
 
     def directory(self, key: str) -> Path:
         """The directory of a job. Raises RunError for a key that is none or whose job is not there."""
@@ -56,42 +60,46 @@ class RecordStore(Generic[R]):
         """
         path = self.directory(key) / self._file
         try:
-            return self._model.model_validate(read_json(path))
+            return self._model.model_validate_json(path.read_bytes())
         except (OSError, ValueError) as error:
             try:
-                return self._model.model_validate(read_json(path.with_name(self._copy)))
+                return self._model.model_validate_json(path.with_name(self._copy).read_bytes())
             except (OSError, ValueError):
                 pass
             what = f"The record of {self._model.noun} {key} ({path})"
             raise RunError(f"{what} is damaged and cannot be read: {error}") from error
 
-    def _listed(self, keys: Iterable[str]) -> list[R]:
+    def _record_path(self, key: str) -> str:
+        """Where the record of a job is, without looking."""
+        return f"{self._place(key)}{os.sep}{self._file}"
+
+    def _listed(self, keys: Iterable[str], *, all_there_are: bool) -> list[R]:
         """The records of these jobs; those that have not changed are not read again.
 
         One that is damaged beyond reading is there too, as `_damaged` has it: no job may disappear.
         """
         found = []
+        known = _KNOWN.get(self._kind, {})
+        fresh: dict[str, tuple[_FileState, R]] = {}
         for key in keys:
-            directory = self._place(key)
+            # With ten thousand runs this is what a look costs: one question to the file system for each, and no more.
             try:
-                file = (directory / self._file).stat()
+                file = os.lstat(self._record_path(key))
                 state = (file.st_ino, file.st_mtime_ns, file.st_size)
-            except FileNotFoundError:
+            except OSError:
                 state = (0, 0, 0)
-            before = self._known.get(key)
-            try:
-                record = before[1] if before is not None and before[0] == state else self.record(key)
-            except RunError as error:
-                if self.has_record(directory):  # and was not deleted a moment ago
-                    found.append(self._damaged(key, str(error)))
-                continue
-            self._known[key] = (state, record)
-            found.append(record)
+            before = known.get(key)
+            if before is None or before[0] != state:
+                try:
+                    before = (state, self.record(key))
+                except RunError as error:
+                    if self.has_record(self._place(key)):  # and was not deleted a moment ago
+                        found.append(self._damaged(key, str(error)))
+                    continue
+            fresh[key] = before
+            found.append(before[1])
+        _KNOWN[self._kind] = fresh if all_there_are else {**known, **fresh}
         return found
-
-    def _forget_others(self, keys: Iterable[str]) -> None:
-        """Keep no records but those of these jobs, which are all there are."""
-        self._known = {key: self._known[key] for key in keys if key in self._known}
 
     # -- writing
 

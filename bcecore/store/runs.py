@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from bcecore.errors import ConfigError, RunError
 from bcecore.files import disk_full_explained, read_json, write_json
 from bcecore.settings import parse_config
 from bcecore.store.identity import place_of
-from bcecore.store.imported import IMPORT_FILE, Imported
+from bcecore.store.imported import IMPORT_FILE, Fact, Imported, checked_facts
 from bcecore.store.record import Failure, RunRecord, now
 from bcecore.store.records import RecordStore
 
@@ -61,8 +61,8 @@ class RunStore(RecordStore[RunRecord]):
     """The runs in one directory. Safe to use from several processes at once."""
 
     def __init__(self, root: Path | None = None) -> None:
-        super().__init__(RunRecord, "run")
         self.root = (root or default_runs_directory()).expanduser().resolve()
+        super().__init__(RunRecord, "run", self.root)
 
     # -- where things are
 
@@ -77,6 +77,9 @@ class RunStore(RecordStore[RunRecord]):
         if not JOB_ID.fullmatch(run_id):
             raise RunError(f"{run_id!r} is not the id of a run. `python -m bcecore runs` lists the runs.")
         return self.root / run_id
+
+    def _record_path(self, run_id: str) -> str:
+        return f"{self.root}{os.sep}{run_id}{os.sep}{RECORD_FILE}"
 
     def resolve(self, reference: str) -> str:
         """The run id that a person means by an id, the beginning or end of one, or a name.
@@ -102,11 +105,15 @@ class RunStore(RecordStore[RunRecord]):
     # -- reading
 
     def config(self, run_id: str) -> RunConfig:
-        """The frozen settings of a run. Raises RunError when they cannot be read."""
+        """The frozen settings of a run. Raises RunError when they cannot be read, and for an imported run."""
         path = self.directory(run_id) / "config.json"
         try:
             return parse_config(read_json(path))
         except (OSError, ValueError, ConfigError) as error:
+            if isinstance(error, FileNotFoundError) and (path.parent / IMPORT_FILE).is_file():
+                raise RunError(
+                    f"Run {run_id} was imported: its log does not say with which settings it was trained."
+                ) from None
             raise RunError(f"The settings of run {run_id} ({path}) cannot be read: {error}") from error
 
     def imported(self, run_id: str) -> Imported:
@@ -119,22 +126,23 @@ class RunStore(RecordStore[RunRecord]):
 
     def ids(self) -> list[str]:
         """The ids of all runs, newest first."""
+        return [name for name in self._names() if self.has_record(self.root / name)]
+
+    def _names(self) -> list[str]:
+        """Everything that is named like a run, newest first."""
         if not self.root.is_dir():
             if self.root.exists():
                 raise RunError(f"{self.root} is not a folder. Choose one with --runs-dir or {RUNS_DIR_VARIABLE}.")
             return []
-        names = [entry.name for entry in os.scandir(self.root) if JOB_ID.fullmatch(entry.name)]
-        return sorted((name for name in names if self.has_record(self.root / name)), reverse=True)
+        with os.scandir(self.root) as entries:
+            return sorted((entry.name for entry in entries if JOB_ID.fullmatch(entry.name)), reverse=True)
 
     def records(self) -> list[RunRecord]:
         """The records of all runs, newest first; those that have not changed are not read again.
 
         One that is damaged beyond reading is there too, as crashed with the reason: no run may disappear.
         """
-        ids = self.ids()
-        found = self._listed(ids)
-        self._forget_others(ids)
-        return found
+        return self._listed(self._names(), all_there_are=True)
 
     def _damaged(self, run_id: str, message: str) -> RunRecord:
         name, created = said_by(run_id)
@@ -156,6 +164,15 @@ class RunStore(RecordStore[RunRecord]):
         complete; when anything fails, nothing is left behind. `fields` are further ones of the record. Raises RunError
         for an unusable name or directory, DiskFullError.
         """
+        return self._create("config.json", config.model_dump(mode="json"), name, fill, fields)
+
+    def create_imported(self, imported: Imported, name: str, fill: Callable[[Path], None], **fields: Any) -> str:
+        """Make a run in status `imported` and return its id; `fill(directory)` writes its logs. Else like `create`."""
+        return self._create(IMPORT_FILE, imported.model_dump(mode="json"), name, fill, {**fields, "status": "imported"})
+
+    def _create(
+        self, about: str, content: dict[str, Any], name: str, fill: Callable[[Path], None], fields: dict[str, Any]
+    ) -> str:
         name = check_name(name)
         created = now()
         run_id = new_id(name, created)
@@ -166,13 +183,24 @@ class RunStore(RecordStore[RunRecord]):
                 fill(unfinished)
             fields["place"] = place_of(unfinished)
             record = RunRecord(id=run_id, name=name, created=created, status_since=created, **fields)
-            write_json(unfinished / "config.json", config.model_dump(mode="json"))
+            write_json(unfinished / about, content)
             self._write(unfinished, record)
             unfinished.rename(self.root / run_id)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
         return run_id
+
+    def set_facts(self, run_id: str, facts: Mapping[str, Fact]) -> Imported:
+        """Replace the facts that are given about an imported run, and return all that is known about it.
+
+        Raises RunError for any other run, and for a fact that is unknown or cannot be right.
+        """
+        checked = checked_facts(facts)
+        with self.locked(run_id):
+            imported = self.imported(run_id).model_copy(update={"facts": checked})
+            write_json(self.directory(run_id) / IMPORT_FILE, imported.model_dump(mode="json"))
+        return imported
 
     def _make(self, directory: Path) -> None:
         try:

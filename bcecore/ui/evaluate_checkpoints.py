@@ -10,10 +10,10 @@ import streamlit as st
 from bcecore.config import RunConfig
 from bcecore.errors import BceError
 from bcecore.evaluation.paired import Choice, which_to_keep
-from bcecore.report.charts import run_color
 from bcecore.report.evaluation_charts import behind_chart
 from bcecore.report.evaluation_tables import choice_table
 from bcecore.report.evaluation_words import choice_sentence, comparison_cautions, fixed, nats
+from bcecore.report.run_figures import run_color
 from bcecore.store.runs import RunStore
 from bcecore.ui.evaluate_rows import Measured, Signature, examples_of, state_of
 from bcecore.ui.evaluate_tables import show_table

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from bcecore.report.charts import BCE_OFF, BCE_ON
+from bcecore.report.palette import BCE_OFF, BCE_ON
 
 ON, OFF = "BCE on", "BCE off"
 _MARKS = {ON: "on", OFF: "off"}

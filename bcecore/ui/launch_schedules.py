@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from bcecore.config import RunConfig
-from bcecore.report.charts import SCHEDULE_HEIGHT, schedule_chart
+from bcecore.report.small_charts import SCHEDULE_HEIGHT, schedule_chart
 from bcecore.ui.words import number, scientific
 
 _POINTS = 400
@@ -43,7 +43,7 @@ def _bce_weight(config: RunConfig, total: int) -> None:
     marks = {name: step for name, step in ends.items() if bce.enabled and 1 <= step <= total}
     steps = sampled_steps(total, set(ends.values()))
     values = [bce.weight(t) for t in steps]
-    st.altair_chart(
+    st.vega_lite_chart(
         schedule_chart(steps, values, "BCE weight over the run", "BCE weight", marks),
         alt=f"BCE weight from step 1 ({number(values[0])}) to step {total:,} ({number(values[-1])}).",
     )
@@ -53,7 +53,7 @@ def _learning_rate(config: RunConfig, total: int) -> None:
     warmup = config.training.warmup_steps
     steps = sampled_steps(total, {warmup})
     values = [config.learning_rate(t, total) for t in steps]
-    st.altair_chart(
+    st.vega_lite_chart(
         schedule_chart(
             steps,
             values,
@@ -76,7 +76,7 @@ def show_longer_learning_rate(config: RunConfig, longer: RunConfig | None, examp
     values = [longer.learning_rate(t, total) for t in steps]
     before, after = config.learning_rate(joint, config.total_steps(examples)), longer.learning_rate(joint + 1, total)
     with st.container(key="longer-learning-rate"):
-        st.altair_chart(
+        st.vega_lite_chart(
             schedule_chart(
                 steps, values, "Learning speed over the longer run", "Learning rate", {"goes on here": joint}
             ),

@@ -21,6 +21,7 @@ from bcecore.ui.launch_draft import Draft, try_again
 from bcecore.ui.launch_estimate import show_estimate
 from bcecore.ui.launch_preview import show_preview
 from bcecore.ui.launch_schedules import show_schedules
+from bcecore.ui.page import ABOUT_PAGE
 from bcecore.ui.words import moment, plain, size
 
 _MORE = "launch:more"
@@ -263,6 +264,7 @@ def _bce_choice(draft: Draft) -> None:
     )
     assert choice is not None  # one of them is always chosen
     st.markdown(_BCE_MEANS[choice])
+    st.page_link(ABOUT_PAGE, label="What is BCE?", icon=":material/help:")
     show_problems([*draft.problems.get("bce.enabled", ()), *draft.problems.get("bce.profile", ())])
 
 

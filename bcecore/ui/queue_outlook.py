@@ -14,6 +14,9 @@ from bcecore.store.record import RunRecord
 from bcecore.store.runs import RunStore
 from bcecore.ui.live import configs_of
 
+# Settings of so many past runs are looked through for one like a waiting run.
+_PAST_RUNS = 500
+
 
 def outlook(store: RunStore, records: Sequence[RunRecord]) -> dict[str, str]:
     """`2nd in the queue · starts in about 25 s, done in about 2 min`, by the id of the run and in queue order.
@@ -57,4 +60,4 @@ def _seconds(
         tried = estimate.estimate_of_run(store, record, config)
         if tried is not None:
             return tried.seconds
-    return seconds_expected(record, config, records, configs)
+    return seconds_expected(record, config, records[:_PAST_RUNS], configs)

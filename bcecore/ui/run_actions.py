@@ -19,6 +19,7 @@ from bcecore.store.runs import RunStore
 from bcecore.ui import dialogs
 from bcecore.ui.actions import attempt
 from bcecore.ui.config_form import SETTINGS, value_words
+from bcecore.ui.export_menu import show_export_menu
 from bcecore.ui.page import use_settings
 from bcecore.ui.words import plain
 
@@ -48,10 +49,13 @@ _MORE: dict[str, str] = {
 }
 
 
-def show_bar(store: RunStore, record: RunRecord, config: RunConfig) -> None:
-    """All buttons of one run, in a row."""
+def show_bar(store: RunStore, record: RunRecord, config: RunConfig | None) -> None:
+    """All buttons of one run, in a row. `config` is None for a run that was imported, which can only be looked at."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="run-actions"):
         asked = False
+        if config is None:
+            _after_all(store, record)
+            return
         if record.is_active:
             stop_menu(store, record, primary=True)
             asked = _requests(store, record, config)
@@ -78,10 +82,16 @@ def show_bar(store: RunStore, record: RunRecord, config: RunConfig) -> None:
             help="Opens the Launch page with every field as in this run.",
         ):
             use_settings(record.id)
-        _more(store, record)
+        _after_all(store, record)
         # At the end, so that no button moves.
         if asked and record.status == "running":
             st.caption("Asked, comes after this step.", width="content")
+
+
+def _after_all(store: RunStore, record: RunRecord) -> None:
+    """What can be done with every run."""
+    show_export_menu(store, record)
+    _more(store, record)
 
 
 def stop_menu(store: RunStore, record: RunRecord, *, primary: bool = False) -> None:

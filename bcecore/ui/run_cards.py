@@ -11,26 +11,20 @@ from bcecore.errors import BceError
 from bcecore.jobs import control, local, queue
 from bcecore.recipes import DEFAULT_RECIPE, load_recipe
 from bcecore.report.progress import done_share, pace_words, step_words
-from bcecore.report.run_table import run_table
-from bcecore.store.record import STATUSES, RunRecord, now
+from bcecore.store.record import RunRecord, now
 from bcecore.store.runs import RunStore
-from bcecore.ui import dialogs, news
+from bcecore.ui import dialogs, news, run_list
 from bcecore.ui.actions import attempt, once
-from bcecore.ui.live import REFRESH_SECONDS, configs_of, open_history, run_summary
+from bcecore.ui.import_dialog import import_button
+from bcecore.ui.live import REFRESH_SECONDS, open_history
 from bcecore.ui.page import LAUNCH_PAGE, keep_supervised, open_run
 from bcecore.ui.queue_outlook import outlook
 from bcecore.ui.run_actions import queue_buttons, stop_menu
 from bcecore.ui.run_dialogs import show_dialogs
 from bcecore.ui.words import STATUS_WORDS, plain
 
-_STATUS_CELLS: dict[str, str] = {
-    status: f"{STATUS_WORDS[status].sign} {STATUS_WORDS[status].word}" for status in STATUSES
-}
-_ROW_HEIGHT = 40
-_NUMBER_WIDTH = 40
-# How many rows of the table were opened.
-_OPENED = "runs-opened"
-_ARCHIVED = "show-archived"
+# Whether the table of runs waits for logs that have still to be read.
+_READING = "runs:reading"
 
 
 def home(store: RunStore) -> None:
@@ -41,17 +35,25 @@ def home(store: RunStore) -> None:
         return
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.title("Runs", anchor=False, width="content")
-        if st.button("New run", type="primary", icon=":material/add:", key="new-run"):
-            st.switch_page(LAUNCH_PAGE)
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            import_button(store, "import")
+            if st.button("New run", type="primary", icon=":material/add:", key="new-run"):
+                st.switch_page(LAUNCH_PAGE)
     going_on = any(not record.is_over for record in records)
     show_dialogs(store)
-    st.fragment(_runs, run_every=REFRESH_SECONDS if going_on else None)(store, going_on)
+    refreshes = going_on or st.session_state.get(_READING, False)
+    st.fragment(_runs, run_every=REFRESH_SECONDS if refreshes else None)(store, going_on)
 
 
 def _invitation(store: RunStore) -> None:
     st.title("Watch a language model learn", anchor=False)
     st.markdown("Your runs will be listed here, with how far they are and how well they learn.")
-    if st.button("Try it: a one-minute run on sample text", type="primary", icon=":material/play_arrow:", key="try-it"):
+    with st.container(horizontal=True, vertical_alignment="center"):
+        try_it = st.button(
+            "Try it: a one-minute run on sample text", type="primary", icon=":material/play_arrow:", key="try-it"
+        )
+        import_button(store, "import")
+    if try_it:
         _launch_quick_look(store)
 
 
@@ -85,7 +87,9 @@ def _runs(store: RunStore, going_on: bool) -> None:
             _at_work(store, record)
         for place, (run_id, words) in enumerate(waiting.items()):
             _waiting(store, by_id[run_id], words, is_first=place == 0, is_last=place == len(waiting) - 1)
-    _listed(store, records)
+    if run_list.show(store, records) != st.session_state.get(_READING, False):
+        st.session_state[_READING] = not st.session_state.get(_READING, False)
+        st.rerun(scope="app")  # to ask again, or to stop asking
 
 
 def _at_work(store: RunStore, record: RunRecord) -> None:
@@ -134,64 +138,3 @@ def _mover(store: RunStore, record: RunRecord, to: Literal["up", "down"], *, dis
         on_click=attempt,
         args=(store, record.id, partial(queue.move, store, record.id, to)),
     )
-
-
-def _listed(store: RunStore, records: list[RunRecord]) -> None:
-    archived = sum(record.archived for record in records)
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.caption("Click a row to open its run.", width="content")
-        if archived:
-            st.toggle(f"Show archived ({archived:,})", key=_ARCHIVED)
-    shown = [record for record in records if not record.archived or st.session_state.get(_ARCHIVED)]
-    if shown:
-        _table(store, shown)
-    else:
-        st.caption("All runs are archived.")
-
-
-def _table(store: RunStore, records: list[RunRecord]) -> None:
-    table = run_table(
-        records,
-        {record.id: run_summary(store, record) for record in records},
-        configs_of(store, records),
-        _STATUS_CELLS,
-        now(),
-    )
-    event = st.dataframe(
-        table,
-        key=f"runs-{st.session_state.setdefault(_OPENED, 0)}",
-        row_height=_ROW_HEIGHT,
-        on_select="rerun",
-        selection_mode="single-cell",
-        placeholder="–",
-        alt="All runs, newest first",
-        column_config={
-            # Not only for looks: a table that gets the focus selects its first cell, which would open the first run.
-            # Cells of the index are not reported, and from there the arrow keys lead to any row.
-            "_index": st.column_config.NumberColumn("No.", width=_NUMBER_WIDTH),
-            "name": st.column_config.TextColumn("Name", width="medium"),
-            "status": st.column_config.TextColumn("Status", width="small"),
-            "progress": st.column_config.ProgressColumn("Progress", format="percent", min_value=0, max_value=1),
-            "ce": st.column_config.NumberColumn(
-                "CE", format="%.3f", help="Last language loss, in nats per token. Lower is better."
-            ),
-            "loss": st.column_config.NumberColumn(
-                "Loss", format="%.3f", help="Last training loss: CE, and BCE's term where BCE is on."
-            ),
-            "held_out": st.column_config.NumberColumn(
-                "Held-out CE",
-                format="%.3f",
-                help="Language loss on text that the model does not learn from, in nats per token. Lower is better.",
-            ),
-            "trend": st.column_config.LineChartColumn("Trend", width="small", color="primary", help="CE over the run."),
-            "bce": st.column_config.TextColumn(
-                "BCE", help="Off, or its kind: the seed profile adds nothing to the gradient, the active one does."
-            ),
-            "age": st.column_config.TextColumn("When"),
-        },
-    )
-    if event.selection.cells:
-        row, _ = event.selection.cells[0]
-        # The browser remembers what was selected; a table of another name is one in which nothing is.
-        st.session_state[_OPENED] += 1
-        open_run(records[row].id)

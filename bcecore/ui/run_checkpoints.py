@@ -9,6 +9,8 @@ from bcecore.report.summary import RunSummary
 from bcecore.store.checkpoints import Checkpoint, checkpoints
 from bcecore.store.record import RunRecord
 from bcecore.store.runs import RunStore
+from bcecore.ui import compare_address
+from bcecore.ui.page import COMPARE_PAGE
 from bcecore.ui.run_actions import resume_from
 from bcecore.ui.words import count, size
 
@@ -22,6 +24,13 @@ def show_checkpoints(store: RunStore, record: RunRecord, summary: RunSummary) ->
         st.caption("A checkpoint is all that a run needs to go on later. None was saved yet.")
         return
     st.caption("A checkpoint is all that a run needs to go on later. Older ones are deleted as the settings say.")
+    if len(found) > 1:
+        st.page_link(
+            COMPARE_PAGE,
+            label="Compare them side by side",
+            icon=":material/compare_arrows:",
+            query_params=compare_address.of_checkpoints(record.id),
+        )
     best = summary.best_held_out.step if summary.best_held_out is not None else None
     for checkpoint in found[:_SHOWN]:
         with st.container(border=True, key=f"checkpoint-{checkpoint.step}"):

@@ -1,46 +1,56 @@
-"""What stands below the charts of the Run page: checkpoints, samples, facts, settings, the log."""
+"""What stands below the charts of the Run page: checkpoints, samples, facts, tables, settings, the log, the report."""
 
 from __future__ import annotations
 
 import json
 
-import pandas as pd
 import streamlit as st
 
 from bcecore.config import RunConfig
-from bcecore.report.facts import Fact, run_facts, settings_by_section
+from bcecore.report.document import Table
+from bcecore.report.facts import settings_by_section
 from bcecore.report.summary import RunSummary
 from bcecore.store.log import log_tail
-from bcecore.store.record import RunRecord, now
+from bcecore.store.record import RunRecord
 from bcecore.store.runs import RunStore
 from bcecore.ui.config_form import choice_words
+from bcecore.ui.import_dialog import show_fact_form
 from bcecore.ui.run_checkpoints import show_checkpoints
+from bcecore.ui.run_report import show_report
 from bcecore.ui.run_samples import show_samples
-from bcecore.ui.words import count, plain
+from bcecore.ui.run_tables import show_facts, show_table, show_tables
+from bcecore.ui.words import count
 
 _LOG_LINES = 200
 _LOG_HEIGHT = 420
 
 
-def show_details(store: RunStore, record: RunRecord, config: RunConfig, summary: RunSummary) -> None:
-    """One tab each; only the open one is made."""
-    titles = ["Checkpoints", "Samples", "Facts", "Settings", "Log"]
-    checkpoints, samples, facts, settings, log = st.tabs(titles, default="Facts", key="details", on_change="rerun")
-    with checkpoints:
-        if checkpoints.open:
-            show_checkpoints(store, record, summary)
-    with samples:
-        if samples.open:
-            show_samples(store, record)
-    with facts:
-        if facts.open:
-            _table(run_facts(record, config, summary, now()), "Facts of this run")
-    with settings:
-        if settings.open:
-            _settings(config)
-    with log:
-        if log.open:
-            _log(store, record)
+def show_details(store: RunStore, record: RunRecord, config: RunConfig | None, summary: RunSummary) -> None:
+    """One tab each; only the open one is made. A run that was imported has no settings, and nothing wrote its log."""
+    titles = ["Facts", "Tables", "Report"]
+    if config is not None:
+        titles = ["Checkpoints", "Samples", "Facts", "Tables", "Settings", "Log", "Report"]
+    tabs = dict(zip(titles, st.tabs(titles, default="Facts", key="details", on_change="rerun"), strict=True))
+    open_tab = next((title for title, tab in tabs.items() if tab.open), "Facts")
+    with tabs[open_tab]:
+        match open_tab:
+            case "Facts":
+                show_facts(store, record)
+                if config is None:
+                    show_fact_form(store, record)
+            case "Tables":
+                show_tables(store, record)
+            case "Report":
+                show_report(store, record)
+            case "Checkpoints":
+                show_checkpoints(store, record, summary)
+            case "Samples":
+                show_samples(store, record)
+            case "Settings":
+                assert config is not None
+                _settings(config)
+            case "Log":
+                _log(store, record)
 
 
 def _settings(config: RunConfig) -> None:
@@ -49,7 +59,7 @@ def _settings(config: RunConfig) -> None:
         for title, rows in settings_by_section(config, choice_words).items():
             with st.container():
                 st.markdown(f"**{title}**")
-                _table(rows, f"Settings: {title}")
+                show_table(Table(f"Settings: {title}", ("Setting", "Value"), tuple(rows)))
     with st.expander("As text, to copy", icon=":material/data_object:"):
         st.code(json.dumps(config.model_dump(mode="json"), indent=2, ensure_ascii=False), language="json")
 
@@ -61,7 +71,7 @@ def _log(store: RunStore, record: RunRecord) -> None:
         st.caption("The training process has written nothing yet.")
         return
     st.caption(f"The last {count(len(lines), 'line')} that the training process wrote.")
-    with st.container(height=_LOG_HEIGHT, autoscroll=True, key="log"):
+    with st.container(height=_LOG_HEIGHT, autoscroll=True, key="log-lines"):
         st.code("\n".join(lines), language=None)
     st.download_button(
         "Download the whole log",
@@ -72,8 +82,3 @@ def _log(store: RunStore, record: RunRecord) -> None:
         icon=":material/download:",
         key="download-log",
     )
-
-
-def _table(rows: list[Fact], alt: str) -> None:
-    table = pd.DataFrame([(plain(row.title), plain(row.value)) for row in rows], columns=["Item", "Value"])
-    st.table(table.set_index("Item"), border="horizontal", hide_header=True, alt=alt)

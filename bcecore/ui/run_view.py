@@ -12,15 +12,18 @@ from bcecore.config import RunConfig
 from bcecore.errors import RunError
 from bcecore.jobs.local import current_records, reconciled
 from bcecore.report.acting import Acting, Light, acting
-from bcecore.report.charts import HELD_OUT, draw, live_charts, run_color, sparkline
+from bcecore.report.imported_headline import headline
+from bcecore.report.palette import HELD_OUT
 from bcecore.report.progress import checkpoint_words, done_share, pace_words, step_words
+from bcecore.report.run_figures import run_color
+from bcecore.report.small_charts import sparkline
 from bcecore.report.summary import At, RunSummary, summarise
 from bcecore.store.checkpoints import checkpoint_steps
 from bcecore.store.record import WAITING, RunRecord, now
 from bcecore.store.runs import RunStore
-from bcecore.ui import dialogs, news
+from bcecore.ui import dialogs, imported_view, news
 from bcecore.ui.live import REFRESH_SECONDS, open_history
-from bcecore.ui.page import HOME_PAGE, LAUNCH_PAGE, RUN_PARAMETER, keep_supervised
+from bcecore.ui.page import ABOUT_PAGE, HOME_PAGE, LAUNCH_PAGE, RUN_PARAMETER, keep_supervised
 from bcecore.ui.queue_outlook import outlook
 from bcecore.ui.run_actions import show_bar
 from bcecore.ui.run_charts import show_charts
@@ -88,7 +91,11 @@ def show(store: RunStore, run_id: str) -> None:
     """One run, refreshed until it is over."""
     try:
         record = reconciled(store, store.record(run_id))
-        config = store.config(run_id)
+        config = None
+        if record.status == "imported":
+            store.imported(run_id)  # raises if it cannot be read
+        else:
+            config = store.config(run_id)
     except RunError as error:
         st.error(
             "**This run cannot be shown:** its files are damaged. Its checkpoints and its model, if it had any, are "
@@ -103,7 +110,8 @@ def show(store: RunStore, run_id: str) -> None:
     st.fragment(_run, run_every=REFRESH_SECONDS if live else None)(store, run_id, config, live)
 
 
-def _run(store: RunStore, run_id: str, config: RunConfig, live: bool) -> None:
+def _run(store: RunStore, run_id: str, config: RunConfig | None, live: bool) -> None:
+    """`config` is None for a run that was imported."""
     dialogs.redraw_if_asked()
     try:
         record = reconciled(store, store.record(run_id))
@@ -118,14 +126,21 @@ def _run(store: RunStore, run_id: str, config: RunConfig, live: bool) -> None:
     with open_history(store, run_id) as history:
         latest = history.last
         summary = summarise(history.series)
-        charts = [(chart, draw(chart, history.series)) for chart in live_charts(config)]
+        imported = headline(history) if config is None else None
+        color = run_color(config, history.keys)
     place = outlook(store, records).get(run_id) if record.status in WAITING else None
     _header(record, latest.get("tokens_per_second"), place)
     show_bar(store, record, config)
     with st.container(key="notice"):
-        _notice(store, record, config, summary)
-    _headline(config, summary, acting(config, latest, summary.gradient_ratio), waiting=live)
-    show_charts(charts, summary.points, waiting=live)
+        if config is None:
+            imported_view.show_notice(store, record)
+        else:
+            _notice(store, record, config, summary)
+    if imported is not None:
+        imported_view.show_headline(imported, color, _LIGHTS)
+    elif config is not None:
+        _headline(config, summary, acting(config, latest, summary.gradient_ratio), waiting=live)
+    show_charts(store, run_id, config, waiting=live)
     show_details(store, record, config, summary)
 
 
@@ -140,6 +155,9 @@ def _header(record: RunRecord, tokens_per_second: float | None, place: str | Non
             st.badge(plain(tag), icon=":material/sell:", color="gray")
     if record.notes:
         st.caption(plain(record.notes))
+    if record.status == "imported":
+        imported_view.show_reach(record)
+        return
     if place is not None:
         parts = [place, step_words(record)] if record.progress else [place]
     else:
@@ -206,6 +224,7 @@ def _headline(config: RunConfig, summary: RunSummary, light: Acting, *, waiting:
             icon, color = _LIGHTS[light.light]
             st.markdown(f":{color}[{icon}] **{light.headline}**")
             st.caption(light.explanation)
+            st.page_link(ABOUT_PAGE, label="What is BCE?", icon=":material/help:")
 
 
 def _ce(config: RunConfig, summary: RunSummary, waiting: bool) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pyarrow.json
 
-from bcecore.report.charts import View, draw, run_figures
+from bcecore.report.charts import View, draw
+from bcecore.report.run_figures import run_figures
 from bcecore.store.history import History
 from bcecore.store.metrics import MetricsWriter, metrics_line
 from tests.examples import example_config, training_lines

@@ -1,12 +1,16 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from bcecore.report.charts import View
+from bcecore.store.imports import import_run
 from bcecore.store.record import Failure
 from bcecore.store.runs import RUNS_DIR_VARIABLE, RunStore
+from bcecore.ui.run_charts import chart_file
 from tests.examples import example_config, example_run
 
 ROOT = Path(__file__).parent.parent.parent
@@ -88,13 +92,13 @@ def test_a_running_run(app: AppTest, store: RunStore) -> None:
     assert values["Held-out CE"] == "3.91"
     assert "BCE: on, weight 0.29, adds 5 % to the gradient" in words(app)
     assert "Showing all 120 points." in words(app)
-    assert charts(app) == 6 + 2  # the charts and two sparklines
+    assert charts(app) == 8 + 2  # the charts and two sparklines
 
 
 @pytest.mark.parametrize("status", ["queued", "starting"])
 def test_before_the_first_step_there_are_placeholders(app: AppTest, store: RunStore, status: str) -> None:
     show(app, example_run(store, status))  # type: ignore[arg-type]
-    assert len(app.get("skeleton")) == 6
+    assert len(app.get("skeleton")) == 7
     assert "The charts begin with the first step" in words(app)
     assert "nothing measured yet" in words(app)
     assert {metric.value for metric in app.metric} == {"…"}
@@ -153,7 +157,7 @@ def test_a_run_without_bce_has_no_bce_charts(app: AppTest, store: RunStore) -> N
 def test_a_run_without_a_check_says_so(app: AppTest, store: RunStore) -> None:
     show(app, example_run(store, config=example_config(data__validation="none")))
     assert {metric.label: metric.value for metric in app.metric}["Held-out CE"] == "–"
-    assert charts(app) == 6 + 1
+    assert charts(app) == 8 + 1
 
 
 def test_facts_settings_and_log(app: AppTest, store: RunStore) -> None:
@@ -179,3 +183,60 @@ def test_a_run_whose_settings_are_damaged_is_told(app: AppTest, store: RunStore)
     show(app, run_id)
     assert "cannot be shown" in app.error[0].value
     assert str(store.root) not in words(app)
+
+
+def specs(app: AppTest) -> dict[str, dict[str, Any]]:
+    """The charts of the page by their titles."""
+    found = [json.loads(chart.proto.spec) for chart in app.get("vega_lite_chart")]
+    return {spec["title"]["text"]: spec for spec in found if "title" in spec}
+
+
+def test_the_address_says_how_the_charts_are_looked_at(app: AppTest, store: RunStore) -> None:
+    run_id = example_run(store, checkpoints=(100,))
+    app.query_params.update({"x": "Time", "smoothing": "0.9", "log": "true", "clip": "true"})
+    show(app, run_id)
+    assert app.slider(key="smoothing").value == 0.9
+    spec = json.dumps(specs(app)["Loss and CE"])
+    assert "Time since the first step" in spec
+    assert '"type": "log"' in spec
+    assert '"name": "raw"' in spec  # the logged values behind the smoothed ones
+
+
+def test_the_view_stays_when_another_run_is_chosen(app: AppTest, store: RunStore) -> None:
+    first, second = example_run(store, name="first"), example_run(store, name="second")
+    show(app, first)
+    app.slider(key="smoothing").set_value(0.5).run()
+    app.selectbox(key="run-choice").select(second).run()
+    assert not app.exception
+    assert app.title[0].value == "second"
+    assert app.slider(key="smoothing").value == 0.5
+
+
+def test_more_values_are_drawn_when_they_are_asked_for(app: AppTest, store: RunStore) -> None:
+    show(app, example_run(store))
+    assert "Tokens per second" not in specs(app)
+    app.session_state["more-charts"] = True
+    app.run()
+    assert not app.exception
+    assert {"Tokens per second", "Held-out perplexity", "BCE share of the loss"} <= set(specs(app))
+
+
+def test_a_chart_can_be_taken_along(app: AppTest, store: RunStore) -> None:
+    run_id = example_run(store, steps=20)
+    show(app, run_id)
+    assert app.selectbox(key="download-chart-which").options[0] == "Loss and CE"
+    config = store.config(run_id)
+    asked = (store, run_id, config, "grad-norm", View())
+    assert chart_file(*asked, "csv", dark=False).splitlines()[:2] == [
+        "step,epoch,time,gradient norm",
+        "1,0.02,1700000001.0,1.5",
+    ]
+    assert chart_file(*asked, "png", dark=True).startswith(b"\x89PNG")
+    assert "<svg" in chart_file(*asked, "svg", dark=False)
+
+
+def test_a_log_without_times_offers_no_axis_of_time(app: AppTest, store: RunStore, shared_data: Path) -> None:
+    run_id = import_run(store, [shared_data / "report" / "trainer_state.json"])
+    show(app, run_id)
+    assert app.segmented_control(key="x").options == ["Step", "Epoch"]
+    assert "CE against the objective" in specs(app)

@@ -39,9 +39,13 @@ def said(app: AppTest) -> list[str]:
     return [toast.value.replace("\\", "") for toast in app.toast]
 
 
+OF_OTHERS = {"reset-zoom", "export"}
+
+
 def labels(app: AppTest) -> list[str]:
     """What the row of actions offers, the primary first where there is one."""
-    return [element.label for element in [*app.main.button, *app.main.menu_button]]
+    elements = [*app.main.button, *app.main.menu_button]
+    return [element.label for element in elements if element.key not in OF_OTHERS]
 
 
 @pytest.mark.parametrize(
@@ -239,5 +243,7 @@ def test_samples_and_checkpoints(app: AppTest, store: RunStore) -> None:
     assert words(app).index("**Step 120**") < words(app).index("**Step 100**")
     assert "Not whole: nothing can go on from it" in words(app)
     assert "Best held-out CE" in words(app)
+    (link,) = [element.proto for element in app.get("page_link") if element.proto.label == "Compare them side by side"]
+    assert (link.page, link.query_string) == ("Compare", f"mode=checkpoints&run={run_id}")
     click(app, "resume-at-50")
     assert store.record(run_id).resume_from == "50"

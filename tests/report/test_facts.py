@@ -44,7 +44,7 @@ def test_the_facts_of_a_finished_run_are_those_of_the_report(store: RunStore) ->
     assert facts["Steps"] == "300"
     assert facts["Wall clock"] == "1 m"
     assert facts["Pace"] == "18.7 steps/s"
-    assert facts["Final training loss"] == "3.91 (mean over the run, BCE’s term included)"
+    assert facts["Final training loss"] == "3.9100 (mean over the run, BCE’s term included), 2.9338 at step 300"
     assert facts["Weights"] == "743,552"
     assert facts["Reads left to right"] == "no: later words change earlier predictions (by up to 3.27)"
     assert facts["CE on checking text"].endswith("on lines that it was trained on")

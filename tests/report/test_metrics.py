@@ -2,7 +2,7 @@
 
 import pytest
 
-from bcecore.report.metrics import metric
+from bcecore.report.metrics import least_known, metric, origin_of
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,29 @@ def test_what_is_better_than_what() -> None:
     assert metric("eval_accuracy").is_better(0.9, 0.8)
     assert not metric("learning_rate").is_better(1.0, 2.0)
     assert not metric("ce").is_better(float("nan"), 2.0)
+
+
+def test_a_log_from_elsewhere_claims_less() -> None:
+    loss, check = metric("loss", "other"), metric("eval_loss", "other")
+    assert (loss.name, loss.unit, loss.better) == ("loss", "", None)
+    assert (check.name, check.unit, check.better) == ("check loss (eval)", "", "lower")
+    assert metric("ce", "other").unit == ""
+    # With BCE its loss is CE and BCE's term; the text of its checks is no better known.
+    assert metric("loss", "bce") == metric("loss")
+    assert metric("eval_loss", "bce") == check
+    assert metric("learning_rate", "other") == metric("learning_rate")
+
+
+def test_binary_cross_entropy_is_an_ordinary_key() -> None:
+    found = metric("bce_loss", "other")
+    assert (found.name, found.group, found.better) == ("bce loss", "other", None)
+    assert metric("eval_bce_loss", "other").name == "bce loss (eval)"
+    assert metric("bce_loss", "bce").name == "BCE loss"
+
+
+def test_who_logged_it() -> None:
+    assert origin_of(("loss",), ours=True) == "ours"
+    assert origin_of(("loss", "bce_weight"), ours=False) == "bce"
+    assert origin_of(("loss", "bce_loss"), ours=False) == "other"
+    assert least_known(["ours", "other", "bce"]) == "other" and least_known(["bce", "ours"]) == "bce"
+    assert least_known([]) == "ours"

@@ -1,11 +1,9 @@
 import math
 
-from bcecore.report.run_table import run_table
 from bcecore.report.summary import At, RunSummary, summarise
 from bcecore.store.history import History
-from bcecore.store.record import now
 from bcecore.store.runs import RunStore
-from tests.examples import example_config, example_run
+from tests.examples import example_run
 
 
 def summary_of(store: RunStore, run_id: str) -> RunSummary:
@@ -35,21 +33,3 @@ def test_the_best_check_is_the_lowest_finite_one(store: RunStore) -> None:
     summary = summary_of(store, example_run(store, "failed", steps=120, last_line=last))
     assert summary.held_out is not None and math.isnan(summary.held_out.value)
     assert summary.best_held_out is not None and summary.best_held_out.step == 100
-
-
-def test_the_table_has_a_row_for_every_run_and_no_invented_values(store: RunStore) -> None:
-    done = example_run(store, "finished", name="done", steps=300, config=example_config(bce__enabled=False))
-    waiting = example_run(store, "queued", name="waiting")
-    records = [store.record(run_id) for run_id in (waiting, done)]
-    summaries = {run_id: summary_of(store, run_id) for run_id in (waiting, done)}
-    table = run_table(
-        records, summaries, {done: store.config(done)}, {"queued": "○ Waiting", "finished": "✓ Finished"}, now()
-    )
-    assert table["name"].tolist() == ["waiting", "done"]
-    assert table["status"].tolist() == ["○ Waiting", "✓ Finished"]
-    assert table["progress"].tolist() == [0.0, 1.0]
-    assert table["bce"].tolist() == ["unknown", "off"]
-    assert table["ce"].isna().tolist() == [True, False]
-    assert table.index.tolist() == [1, 2]
-    assert table["trend"].iloc[0] == []
-    assert table["age"].tolist() == ["just now", "just now"]

@@ -238,13 +238,13 @@ def test_they_are_listed_newest_first_and_unchanged_ones_are_read_once(
     assert [record.key for record in evaluated.records()] == keys[::-1]
     assert [record.key for record in evaluated.records(run_id)] == [keys[2], keys[0]]
     read: list[Path] = []
-    real = Path.read_text
+    real = Path.read_bytes
 
-    def noted(path: Path, **options: Any) -> str:
+    def noted(path: Path) -> bytes:
         read.append(path)
-        return real(path, **options)
+        return real(path)
 
-    monkeypatch.setattr(Path, "read_text", noted)
+    monkeypatch.setattr(Path, "read_bytes", noted)
     evaluated.transition(keys[1], "held")
     read.clear()
     assert [record.status for record in evaluated.records()] == ["queued", "held", "queued"]

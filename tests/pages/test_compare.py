@@ -1,0 +1,337 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from bcecore.errors import RunError
+from bcecore.jobs import generation
+from bcecore.store import generation as files
+from bcecore.store.baseline import save_baseline
+from bcecore.store.identity import own_identity
+from bcecore.store.record import now
+from bcecore.store.runs import RUNS_DIR_VARIABLE, RunStore
+from bcecore.store.samples import Sample, append_samples
+from tests.examples import example_config, example_run
+
+ROOT = Path(__file__).parent.parent.parent
+TEXTS = {"train": "t", "validation": "v"}
+
+
+@pytest.fixture
+def app(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setenv(RUNS_DIR_VARIABLE, str(store.root))
+    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+
+
+def show(app: AppTest, **address: Any) -> AppTest:
+    """The Compare page, as a link to it opens it."""
+    app.run()
+    app.switch_page("pages/Compare.py")
+    for name, value in address.items():
+        app.query_params[name] = value
+    return again(app.run())
+
+
+def again(app: AppTest) -> AppTest:
+    assert not app.exception
+    return app
+
+
+def asked(app: AppTest, name: str) -> list[str]:
+    """What the address says under a name."""
+    found = app.query_params[name]
+    return [found] if isinstance(found, str) else list(found)
+
+
+def words(app: AppTest) -> str:
+    """All sentences on the page."""
+    found = [*app.markdown, *app.caption, *app.error, *app.warning, *app.success, *app.info]
+    return "\n".join(element.value for element in found)
+
+
+def run(store: RunStore, name: str, texts: dict[str, str] | None = None, **given: Any) -> str:
+    run_id = example_run(store, name=name, **given)
+    dataset = store.record(run_id).dataset
+    store.update(run_id, dataset={**dataset, "fingerprints": TEXTS if texts is None else texts})
+    return run_id
+
+
+@pytest.fixture
+def two(store: RunStore) -> list[str]:
+    off = example_config(bce__enabled=False)
+    return [run(store, "off", config=off), run(store, "on", steps=100)]
+
+
+def test_without_runs_the_page_leads_home(app: AppTest) -> None:
+    show(app)
+    assert "Runs are laid side by side here" in words(app) and not app.multiselect
+
+
+def test_with_one_run_it_says_what_is_missing(app: AppTest, store: RunStore) -> None:
+    run(store, "alone")
+    show(app)
+    assert "There is one run so far." in words(app)
+
+
+def test_without_an_address_the_newest_are_one_click_away(app: AppTest, two: list[str]) -> None:
+    show(app)
+    assert "or begin with the newest" in words(app)
+    app.button(key="compare-newest").click().run()
+    again(app)
+    assert asked(app, "runs") == two[::-1]
+    assert app.multiselect(key="compare-runs").value == two[::-1]
+    assert "What differs (1)" in [heading.value for heading in app.header]
+
+
+def test_two_runs(app: AppTest, two: list[str]) -> None:
+    show(app, runs=two)
+    differing, *values = [table.value for table in app.table]
+    assert differing.columns.tolist() == ["off", "on"]
+    assert differing.loc["Use BCE"].tolist() == ["off", "on"]
+    assert "settings are equal" in words(app)
+    assert "can only be told by twin runs" in words(app)
+    assert "The last values are of different steps" in words(app)
+    held_out = values[0]
+    assert held_out.columns.tolist() == ["Last", "Difference", "Best", "Best: difference"]
+    assert held_out.loc["off", "Difference"] == ":gray[baseline]"
+    assert "the same" in held_out.loc["on", "Difference"]
+    ce = values[2]
+    assert ce.loc["on", "Last"] == r"3\.4104 :gray[:small[at 100]]"
+    assert ce.loc["on", "Difference"] == r":red[:material/thumb_down: \+0\.161 worse]"
+    loss = values[3]
+    assert "not comparable: BCE’s own term is in it" in loss.loc["on", "Difference"]
+    assert len(app.get("vega_lite_chart")) == 4
+    assert not app.dataframe
+    app.session_state["compare-others"] = True
+    again(app.run())
+    others = app.dataframe[0].value
+    assert {"learning rate", "gradient norm", "BCE weight"} <= set(others["Measure"])
+
+
+def test_the_same_step_and_another_baseline_stay_in_the_address(app: AppTest, two: list[str]) -> None:
+    show(app, runs=two)
+    app.segmented_control(key="compare-at").set_value(True).run()
+    app.selectbox(key="compare-baseline").set_value(two[1]).run()
+    again(app)
+    assert asked(app, "at") == ["same-step"] and asked(app, "baseline") == [two[1]]
+    ce = app.table[3].value
+    assert ce.columns.tolist() == ["Value", "Difference"]
+    assert ce["Value"].tolist() == [r"3\.4104 :gray[:small[at 100]]"] * 2
+    assert ce.loc["on", "Difference"] == ":gray[baseline]"
+    assert "The last values are of different steps" not in words(app)
+
+
+def test_the_pinned_run_is_the_baseline_unless_the_address_says_another(
+    app: AppTest, store: RunStore, two: list[str]
+) -> None:
+    save_baseline(store, two[1])
+    show(app, runs=two)
+    assert app.selectbox(key="compare-baseline").value == two[1]
+    show(app, runs=two, baseline=two[0])
+    assert app.selectbox(key="compare-baseline").value == two[0]
+
+
+def test_another_checking_text_is_a_warning_in_place_of_a_verdict(app: AppTest, store: RunStore) -> None:
+    ids = [run(store, "first"), run(store, "second", texts=TEXTS | {"validation": "another"})]
+    show(app, runs=ids)
+    assert any("figures cannot be compared" in warning.value for warning in app.warning)
+    held_out = app.table[1].value
+    assert "not comparable: other checking text" in held_out.loc["second", "Difference"]
+
+
+def test_runs_that_are_gone_are_told_and_the_rest_is_compared(app: AppTest, two: list[str]) -> None:
+    show(app, runs=[*two, "20250101-000000-gone-0000", "../etc"])
+    assert "2 runs of this address are not here" in app.warning[0].value
+    assert app.multiselect(key="compare-runs").value == two
+    assert "etc" not in words(app)
+    app.multiselect(key="compare-runs").set_value([two[0]]).run()
+    again(app)
+    assert asked(app, "runs") == [two[0]] and "Choose one more run." in words(app)
+
+
+def test_measures_can_be_chosen(app: AppTest, two: list[str]) -> None:
+    show(app, runs=two, show=["bce_weight"])
+    assert len(app.get("vega_lite_chart")) == 1
+    app.multiselect(key="compare-shown").set_value(["ce", "bce_weight", "tokens"]).run()
+    again(app)
+    assert len(app.get("vega_lite_chart")) == 3
+    assert asked(app, "show") == ["ce", "bce_weight", "tokens"]
+
+
+def test_runs_of_several_seeds(app: AppTest, store: RunStore) -> None:
+    ids = [run(store, f"seed {seed}", config=example_config(training__seed=seed)) for seed in (1, 2, 3)]
+    show(app, runs=ids)
+    assert "**seed 1 and 2 more**" in words(app)
+    seeds = app.table[-1].value
+    assert seeds.loc["CE"].tolist() == [r"3\.2489 ± 0 \(n = 3\)", "120", r"3\.2489 ± 0 \(n = 3\)"]
+    app.toggle(key="compare-means").set_value(True).run()
+    again(app)
+    assert asked(app, "seeds") == ["mean"]
+
+
+def test_a_running_run_and_one_that_waits(app: AppTest, store: RunStore) -> None:
+    ids = [run(store, "at work", status="running"), run(store, "waiting", status="queued")]
+    show(app, runs=ids)
+    assert "Running" in words(app) and "Waiting" in words(app)
+    assert "have logged nothing that can be compared yet" in words(app)
+
+
+def test_runs_of_one_name_are_told_apart(app: AppTest, store: RunStore) -> None:
+    ids = [run(store, "twin"), run(store, "twin", config=example_config(bce__enabled=False))]
+    show(app, runs=ids)
+    assert app.table[0].value.columns.tolist() == [rf"twin \({run_id[-4:]}\)" for run_id in ids]
+
+
+# -- steps of one run
+
+
+@pytest.fixture
+def saved(store: RunStore) -> str:
+    return run(store, "saved", steps=300, checkpoints=(100, 200, 250))
+
+
+def test_steps_of_one_run(app: AppTest, store: RunStore, saved: str) -> None:
+    show(app, mode="checkpoints", run=saved)
+    assert app.multiselect(key="compare-steps").value == ["200", "250"]
+    assert "**Keep step 250.**" in app.success[0].value and "lowest of the saved checkpoints" in app.success[0].value
+    held_out = app.table[0].value
+    assert held_out.index.tolist() == ["Step 200", "Step 250"]
+    assert "better" in held_out.loc["Step 250", "Difference"]
+    assert "of other lines" in app.table[2].value.loc["Step 250", "Difference"]
+    assert "None of the chosen steps has written anything yet." in words(app)
+
+
+def test_the_mode_and_the_steps_stay_in_the_address(app: AppTest, saved: str) -> None:
+    show(app, runs=[saved])
+    app.segmented_control(key="compare-mode").set_value("checkpoints").run()
+    again(app)
+    assert asked(app, "mode") == ["checkpoints"]
+    app.multiselect(key="compare-steps").set_value(["100", "250"]).run()
+    again(app)
+    assert asked(app, "steps") == ["100", "250"]
+    app.session_state["compare-steps"] = ["100"]
+    app.segmented_control(key="compare-mode").set_value("runs").run()
+    again(app)
+    assert "mode" not in app.query_params
+
+
+def test_a_step_that_was_not_logged_gives_way_to_the_nearest(app: AppTest, saved: str) -> None:
+    show(app, mode="checkpoints", run=saved, steps=["100", "99999", "x"])
+    assert app.multiselect(key="compare-steps").value == ["100", "300"]
+    # A check is shown for the step at which it was made.
+    show(app, mode="checkpoints", run=saved, steps=["100", "140"])
+    assert app.table[0].value.loc["Step 140", "Value"] == r"3\.6176 :gray[:small[at 150]]"
+
+
+def test_steps_of_the_address_that_are_not_there_are_named(app: AppTest, saved: str) -> None:
+    show(app, mode="checkpoints", run=saved, steps=["abc", "99999", "-3"])
+    said = app.warning[0].value
+    assert "“abc” is not a step" in said and "3” is not a step" in said
+    assert "Step 99,999 was not logged; step 300 is the nearest." in said
+    show(app, mode="checkpoints", run=saved, steps=["100", "9" * 40])
+    assert "is not a step" in app.warning[0].value
+    show(app, mode="checkpoints", run=saved, steps=["100", "200"])
+    assert not app.warning
+
+
+def test_a_run_that_is_gone(app: AppTest, saved: str) -> None:
+    show(app, mode="checkpoints", run="20250101-000000-gone-0000")
+    assert "There is no run at this address." in app.warning[0].value
+    app.selectbox(key="compare-run").set_value(saved).run()
+    again(app)
+    assert asked(app, "run") == [saved] and "Keep step 250" in words(app)
+
+
+def test_a_run_that_has_logged_nothing(app: AppTest, store: RunStore) -> None:
+    show(app, mode="checkpoints", run=run(store, "waiting", status="queued"))
+    assert "Nothing was logged yet." in words(app)
+
+
+def test_nothing_can_tell_without_held_out_text(app: AppTest, store: RunStore) -> None:
+    run_id = run(store, "no check", config=example_config(data__validation="none"), checkpoints=(100,))
+    show(app, mode="checkpoints", run=run_id)
+    assert "Nothing logged can tell" in app.info[0].value and not app.success
+
+
+def test_what_they_write_stands_side_by_side(app: AppTest, store: RunStore, saved: str) -> None:
+    samples = [
+        Sample(step=step, prompt=prompt, text=f" *{step}* {prompt}", time=0.0)
+        for step in (100, 200, 250)
+        for prompt in ("The door", "Kapı")
+    ]
+    append_samples(store.directory(saved), samples)
+    show(app, mode="checkpoints", run=saved, steps=["100", "250", "300"])
+    said = words(app)
+    assert "**The door …**" in said and "**Kapı …**" in said
+    assert r"\*100\* The door" in said and r"\*250\* Kapı" in said and r"\*200\*" not in said
+    assert "*not asked*" in said
+    assert "Not saved, so it cannot write: step 300." in said
+    assert app.text_area[0].value == "The door\nKapı"
+    assert said.index("The door …") < said.index("Kapı …")
+
+
+def test_asking_them_to_write(app: AppTest, store: RunStore, saved: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr(generation, "start", lambda _, run_id, steps, prompts: given.append((run_id, steps, prompts)))
+    show(app, mode="checkpoints", run=saved, steps=["100", "200"])
+    app.text_area[0].set_value("One\nTwo").run()
+    app.button(key="let-write").click().run()
+    again(app)
+    assert given == [(saved, [100, 200], ["One", "Two"])]
+
+    def refuse(*_: object) -> None:
+        raise RunError("There is no room.")
+
+    monkeypatch.setattr(generation, "start", refuse)
+    app.button(key="let-write").click().run()
+    again(app)
+    assert "There is no room" in app.toast[0].value
+
+
+def test_progress_and_errors_of_the_writing(app: AppTest, store: RunStore, saved: str) -> None:
+    directory = store.directory(saved)
+    files.write_asked(directory, files.Asked(steps=(100,), prompts=3, at=now(), process=own_identity()))
+    show(app, mode="checkpoints", run=saved, steps=["100", "200"])
+    assert app.get("progress")[0].text == "The model is being loaded"
+    assert app.button(key="let-write").disabled
+    files.write_progress(directory, files.Progress(done=1, total=3))
+    show(app)
+    assert app.get("progress")[0].text == "1 of 3 texts"
+    (directory / files.LOG_FILE).write_text("Traceback\nValueError: boom\n")
+    files.write_progress(directory, files.Progress(done=1, total=3, ended=True, error="The disk is full."))
+    show(app)
+    assert r"The disk is full\." in app.error[0].value
+    assert any("boom" in code.value for code in app.code) and "boom" not in words(app)
+    assert not app.button(key="let-write").disabled
+
+
+def test_an_imported_log_is_compared_and_cannot_write(app: AppTest, store: RunStore, two: list[str]) -> None:
+    elsewhere = run(store, "elsewhere", texts={})
+    directory = store.directory(elsewhere)
+    (directory / "config.json").unlink()
+    (directory / "import.json").write_text(json.dumps({"facts": {"batch_size": 99}}))
+    for name in ("run.json", "run.copy.json"):
+        record = json.loads((directory / name).read_text())
+        (directory / name).write_text(json.dumps(record | {"status": "imported", "facts": {}}))
+    show(app, runs=[*two, elsewhere])
+    assert app.table[0].value.loc["Examples at a time \\(batch size\\)"].tolist() == ["8 lines", "8 lines", "99 lines"]
+    assert "cannot be compared: not every run says what it had" in words(app)
+    assert "text not known" in app.table[1].value.loc["elsewhere", "Difference"]
+    show(app, mode="checkpoints", run=elsewhere)
+    assert "trained elsewhere" in words(app) and not app.text_area
+
+
+def test_seeds_that_are_not_equally_far(app: AppTest, store: RunStore) -> None:
+    ids = [
+        run(store, f"seed {seed}", config=example_config(training__seed=seed), steps=steps)
+        for seed, steps in ((1, 120), (2, 60))
+    ]
+    show(app, runs=ids)
+    said = next(warning.value for warning in app.warning if "equally far" in warning.value)
+    assert r"seed 1\: step 120" in said and r"seed 2\: step 60" in said
+    show(app, runs=[run(store, "seed 3", config=example_config(training__seed=3), steps=120), ids[0]])
+    assert not any("equally far" in warning.value for warning in app.warning)
