@@ -112,5 +112,6 @@ def example_run(
         return run_id
     if status == "finished":
         facts |= {"train_loss": 3.91, "train_steps_per_second": 18.7, "train_runtime": 60.0}
-    store.transition(run_id, status, ended=now(), process=None, failure=failure, facts=facts)
+    ended = began + timedelta(seconds=60)
+    store.transition(run_id, status, ended=ended, process=None, failure=failure, facts=facts)
     return run_id

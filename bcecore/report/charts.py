@@ -61,7 +61,7 @@ ROWS_PER_CHART = 2000
 """The most rows that all tables of one chart have together."""
 POINTS_PER_LINE = 600
 _HOVER_POINTS = 120
-_LONELY_PER_CHART = 100
+_LONELY_PER_CHART = 30
 _MARKS_PER_CHART = 60
 _DOTS_UNDER_POINTER = 60
 _MARGIN, _END = 0.04, 0.01
