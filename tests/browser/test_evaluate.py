@@ -54,6 +54,12 @@ def scrolls_sideways(page: Page) -> int:
     return wide
 
 
+def settled(page: Page) -> None:
+    """Wait until the page has been drawn: a file given to an uploader that is being drawn anew is lost."""
+    page.wait_for_timeout(500)
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
+
+
 def test_two_checkpoints_on_two_files(page: Page, dashboard: Dashboard, tmp_path: Path) -> None:
     run_id = trained_run(dashboard.store)
     paths = []
@@ -68,6 +74,7 @@ def test_two_checkpoints_on_two_files(page: Page, dashboard: Dashboard, tmp_path
     expect(section(page, "evaluate-files")).to_be_visible()
     page.get_by_role("button", name="Its own checking text").click()
     expect(page.get_by_text("Not ready yet. Look at: My own files.")).to_be_visible()
+    settled(page)
     section(page, "uploader-files").locator("input[type=file]").set_input_files(paths)
     expect(page.get_by_text("2 checkpoints on 4 texts")).to_be_visible()
     page.get_by_role("button", name="Evaluate", exact=True).click()
@@ -142,6 +149,8 @@ def test_a_long_evaluation_is_stopped_and_resumed(page: Page, dashboard: Dashboa
     long.write_text("".join(f"Sentence {n} of very many says {n * n} and then ends.\n" for n in range(40_000)))
     page.goto(f"{dashboard.url}/Evaluate?run={run_id}")
     page.get_by_role("button", name="My own files").click()
+    expect(section(page, "uploader-files")).to_be_visible()
+    settled(page)
     section(page, "uploader-files").locator("input[type=file]").set_input_files(long)
     expect(page.get_by_text(re.compile(r"1 checkpoint on 40,\d{3} texts"))).to_be_visible()
     page.get_by_role("button", name="Evaluate", exact=True).click()
@@ -173,8 +182,9 @@ def test_the_reports_files_are_read_in_the_browser(
     page.get_by_role("button", name="Read the report's evaluation files").click()
     files = [shared_data / "report" / name for name in ("bce_eval_stats.json", "wikitext_eval_stats.json")]
     expect(page.get_by_text("Their tables appear here.")).to_be_visible()
+    settled(page)
     page.locator("input[type=file]").set_input_files(files)
-    expect(page.get_by_text("“Off” was not off")).to_be_visible()
+    expect(page.get_by_text("“Off” was not off").first).to_be_visible()
     reported, _, totals = tables(page, "as-reported", 3)
     assert [row[2] for row in cells(reported)[1:]] == ["0.0580", "0.05827", "0.2039", "0.20411", "1.6691", "1.66934"]
     assert [row[4] for row in cells(totals)[1:]] == ["−0.1453", "−0.1268", "0.0013", "0.0197"]
