@@ -79,7 +79,9 @@ def test_what_is_searched_stays_in_the_address(page: Page, dashboard: Dashboard)
     expect(page.get_by_placeholder("Search names, tags, notes and ids")).to_have_value("mid")
 
 
-def test_a_run_is_pinned_by_its_star(page: Page, dashboard: Dashboard) -> None:
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_run_is_pinned_by_its_star(page: Page, dashboard: Dashboard, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 1000})
     _, middle, _ = three_runs(dashboard)
     opened(page, dashboard.url)
     click(page, PIN, row(2))
