@@ -21,7 +21,7 @@ from bcecore.store.evaluations import LOG_FILE, EvaluationStore, store_of
 from bcecore.store.identity import ProcessIdentity, identity_of, is_alive, place_of
 from bcecore.store.record import Failure, RunRecord, now
 from bcecore.store.records import R, RecordStore
-from bcecore.store.requests import clear_stop, read_stop
+from bcecore.store.requests import read_stop
 from bcecore.store.runs import RunStore
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -166,10 +166,9 @@ def reconciled(store: RecordStore[R], record: R) -> R:
             return record
     elif is_alive(record.process) and is_here(store, record):
         return record
-    directory = store.directory(record.key)
-    request = read_stop(directory)
+    request = read_stop(store.directory(record.key))
     if request is not None and (request.kind == "now" or request.killed):
-        clear_stop(directory)
+        # The request stays (resuming clears it): another process that judges at this moment has to see it, too.
         return store.mark_dead(record.key, record, "stopped", ended=now(), process=None)
     message = (
         f"The {record.process_noun} ended without a word: it was killed, ran out of memory, or the machine went down."
