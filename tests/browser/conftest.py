@@ -18,6 +18,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from bcecore.store.identity import is_alive, own_identity
+from bcecore.store.preferences import save_preferences
 from bcecore.store.runs import RUNS_DIR_VARIABLE, RunStore
 
 ROOT = Path(__file__).parent.parent.parent
@@ -28,26 +29,37 @@ expect.set_options(timeout=60_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here drives a browser and needs the cores for itself, so it stays in one worker."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 class Dashboard:
-    """A dashboard at work: its address, and the store that it and the test both see. It can be killed and restarted."""
+    """A dashboard at work: its address, and the store that it and the test both see. It can be killed and restarted.
+
+    Starting one takes seconds, so all tests of a process use the same. Each has a runs directory of its own all the
+    same: the dashboard's is a link, which is set anew for each test.
+    """
+
+    store: RunStore
 
     def __init__(self, directory: Path) -> None:
-        runs = directory / "runs"
-        runs.mkdir()
-        self.store = RunStore(runs)
+        self._link = directory / "runs"
         self._log = directory / "dashboard.log"
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self._port}"
         self._server: subprocess.Popen[bytes] | None = None
+
+    def show(self, runs: Path) -> None:
+        """Have it show these runs from now on; it is started if it is not at work."""
+        fresh = self._link.with_name("fresh")
+        fresh.symlink_to(runs, target_is_directory=True)
+        fresh.replace(self._link)
+        self.store = RunStore(runs)
+        if self._server is None or self._server.poll() is not None:
+            self.start()
 
     def start(self) -> int:
         """Serve, and wait until it answers; returns the pid."""
@@ -56,7 +68,7 @@ class Dashboard:
             self._server = subprocess.Popen(
                 [sys.executable, "-m", "streamlit", "run", "app.py", *options],
                 cwd=ROOT,
-                env={**os.environ, RUNS_DIR_VARIABLE: str(self.store.root)},
+                env={**os.environ, RUNS_DIR_VARIABLE: str(self._link)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -70,16 +82,28 @@ class Dashboard:
             self._server.wait()
 
 
-@pytest.fixture
-def dashboard(tmp_path: Path) -> Iterator[Dashboard]:
-    """The dashboard on a free port with a runs directory of its own; it and what it started are gone afterwards."""
-    dashboard = Dashboard(tmp_path)
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """The dashboard on a free port that the tests of this process share."""
+    dashboard = Dashboard(tmp_path_factory.mktemp("dashboard"))
     try:
-        dashboard.start()
         yield dashboard
     finally:
         dashboard.kill()
-        _end_runs(dashboard.store)
+
+
+@pytest.fixture
+def dashboard(served: Dashboard, tmp_path: Path) -> Iterator[Dashboard]:
+    """The dashboard with an empty runs directory; what it starts there is gone afterwards."""
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    # Every visit wakes the supervisor, which would load torch to be ready for a run: most tests start none.
+    save_preferences(RunStore(runs), keep_warm=False)
+    served.show(runs)
+    try:
+        yield served
+    finally:
+        _end_runs(served.store)
 
 
 def _wait_until_it_answers(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
@@ -96,10 +120,16 @@ def _wait_until_it_answers(url: str, server: subprocess.Popen[bytes], log: Path)
 
 def _end_runs(store: RunStore) -> None:
     """The supervisor and training processes are meant to outlive the dashboard; a test's must not outlive the test."""
-    for process in psutil.process_iter(["cmdline"]):
-        if {"supervise", str(store.root)} <= set(process.info["cmdline"] or []):
-            process.terminate()
-            process.wait(timeout=30)
+    supervisors = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if {"supervise", str(store.root)} <= set(process.info["cmdline"] or [])
+    ]
+    for process in supervisors:
+        process.terminate()
+        # Not `wait`: the dashboard that started it lives on, so it stays a zombie.
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.05)
     for record in store.records():
         # A run that is written by hand has the test's own process.
         if record.is_active and record.process not in (None, own_identity()) and is_alive(record.process):

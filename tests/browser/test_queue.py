@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from bcecore.jobs import queue
 from bcecore.jobs.submit import submit
 from bcecore.store.checkpoints import checkpoint_steps
+from bcecore.store.preferences import save_preferences
 from bcecore.store.record import Status
 from tests.browser.conftest import Dashboard
 from tests.examples import example_config
@@ -43,6 +44,7 @@ def test_three_runs_survive_a_stop_a_closed_browser_and_a_killed_dashboard(
     dashboard: Dashboard, browser: Browser
 ) -> None:
     store = dashboard.store
+    save_preferences(store, keep_warm=True)
     page = new_page(browser)
     # Queued while no dashboard looked: the page's first visit starts the supervisor.
     first = queued(dashboard, "one", 1200)

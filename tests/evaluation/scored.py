@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from transformers import TrainerCallback
 
 from bcecore.config import RunConfig
 from bcecore.evaluation.job import EvaluationJob
-from bcecore.jobs import local
 from bcecore.jobs.submit import submit
 from bcecore.recipes import load_recipe
 from bcecore.settings import with_values
@@ -24,6 +22,7 @@ from bcecore.store.record import Progress, now
 from bcecore.store.runs import RunStore
 from bcecore.training.callbacks import LastStep, WholeCheckpoints
 from bcecore.training.engine import build_trainer, tokenized_text
+from tests.loaded import run_program
 
 SMALL: dict[str, Any] = {
     "model.hidden_size": 32,
@@ -136,13 +135,7 @@ def run_worker(store: RunStore, record: EvaluationRecord, patch: str = "") -> su
         evaluations.transition(record.key, "starting")
     program = f"import os, signal, sys\nfrom bcecore.evaluation import job, worker\n{patch}\n"
     program += "sys.exit(worker.main(sys.argv[1:]))"
-    return subprocess.run(
-        [sys.executable, "-c", program, str(evaluations.directory(record.key))],
-        env=local.training_environment(),
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
+    return run_program(program, str(evaluations.directory(record.key)))
 
 
 def rows_of(store: RunStore, record: EvaluationRecord) -> list[dict[str, Any]]:

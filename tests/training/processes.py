@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from bcecore.settings import with_values
 from bcecore.store.history import History
 from bcecore.store.record import RunRecord
 from bcecore.store.runs import RunStore
+from tests.loaded import run_program
 
 SMALL: dict[str, Any] = {
     "model.hidden_size": 32,
@@ -69,30 +69,18 @@ def submit_small(store: RunStore, **changes: Any) -> str:
 
 def run_worker(store: RunStore, run_id: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Carry out a run in a process of its own and wait for it."""
-    return _run(store, run_id, ["-m", "bcecore.training.worker"], arguments)
+    return run_patched(store, run_id, "", *arguments)
 
 
 def run_patched(store: RunStore, run_id: str, patch: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Like `run_worker`, after the statements of `patch`, for which see `_PRELUDE`."""
-    program = f"{_PRELUDE}\n{patch}\nsys.exit(worker.main(sys.argv[1:]))"
-    return _run(store, run_id, ["-c", program], arguments)
-
-
-def _run(
-    store: RunStore, run_id: str, command: list[str], arguments: tuple[str, ...]
-) -> subprocess.CompletedProcess[str]:
     status = store.record(run_id).status
     if status in ("stopped", "failed", "crashed"):
         store.transition(run_id, "queued")
     if status != "starting":
         store.transition(run_id, "starting")
-    return subprocess.run(
-        [sys.executable, *command, str(store.directory(run_id)), *arguments],
-        env=local.training_environment(),
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
+    program = f"{_PRELUDE}\n{patch}\nsys.exit(worker.main(sys.argv[1:]))"
+    return run_program(program, str(store.directory(run_id)), *arguments)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
