@@ -297,6 +297,7 @@ def test_somebody_is_told(store: RunStore, tmp_path: Path) -> None:
 
 def test_it_goes_when_there_is_nothing_to_do(tmp_path: Path) -> None:
     store = RunStore(tmp_path / "runs")
+    save_preferences(store, keep_warm=False)
     wake(store)
     wait(lambda: is_supervised(store), "the supervisor")
     wait(lambda: not is_supervised(store) and not supervisors(store), "its end")
