@@ -42,7 +42,7 @@ TEXT_FIELDS = ("data.train_file", "data.validation_file")
 _OWN_TEXT = {"data.train_file", "data.column"}
 # What the rest of the form is checked with while a text or a model has not been named yet.
 _STAND_INS = dict.fromkeys(TEXT_FIELDS, SAMPLE_TEXT) | {"model.source": OFFLINE_MODEL}
-_SUGGESTED_NAME = "launch:suggested-name"
+_SUGGESTED_NAMES = "launch:suggested-names"
 
 
 @dataclass(frozen=True)
@@ -257,6 +257,9 @@ def shown_path(value: str) -> str:
 
 def suggest_name(name: str) -> None:
     """Put a run name into its field, unless somebody has typed one of their own."""
-    if st.session_state.get(NAME, "") == st.session_state.get(_SUGGESTED_NAME, ""):
+    # All that were suggested, not the last alone: where a drawing is cut short, the browser never hears of the last one
+    # and sends the one before again.
+    suggested: set[str] = st.session_state.setdefault(_SUGGESTED_NAMES, {""})
+    if st.session_state.get(NAME, "") in suggested:
         st.session_state[NAME] = name
-    st.session_state[_SUGGESTED_NAME] = name
+    suggested.add(name)

@@ -158,6 +158,15 @@ def test_what_differs_is_said_and_can_be_undone(launch: AppTest) -> None:
     assert launch.text_input(key="launch:name").value == "quick-look"
 
 
+def test_a_name_that_the_browser_sends_again_is_not_taken_for_a_persons_own(launch: AppTest) -> None:
+    """As it does when the drawing that was to tell it of a new suggestion was cut short by the next change."""
+    _type(launch, "training.learning_rate", "3e-5")
+    _type(launch, "name", "quick-look")
+    assert launch.text_input(key="launch:name").value == "quick-look, changed"
+    _type(launch, "name", "quick-look two")
+    assert launch.text_input(key="launch:name").value == "quick-look two"
+
+
 def test_what_was_typed_is_there_after_a_visit_to_another_page(launch: AppTest, text_file: Path) -> None:
     _type(launch, "training.epochs", "7")
     _type(launch, "training.learning_rate", "a lot")
