@@ -93,7 +93,9 @@ def _power(effect: float, freedom: int, level: float) -> float:
     from scipy.special import nctdtr  # type: ignore[import-untyped]
 
     edge = t_quantile(freedom, level)
-    return float(1 - nctdtr(freedom, effect, edge) + nctdtr(freedom, effect, -edge))
+    # Where a probability is too small to matter (below 1e-15) scipy has none.
+    below, beyond = (float(np.nan_to_num(nctdtr(freedom, effect, at))) for at in (-edge, edge))
+    return 1 - beyond + below
 
 
 def smallest_likely_seen(error: float, freedom: int, level: float = LEVEL, likely: float = POWER) -> float:

@@ -68,16 +68,17 @@ def cells(seeds: npt.ArrayLike, documents: npt.ArrayLike, sums: npt.ArrayLike, t
     broken = ~np.isfinite(rows["sum"])
     if broken.any():
         raise NotComparable(
-            f"{_first(rows, broken)} has a loss that is not a number, and so have {int(broken.sum()) - 1:,} more: there is "
-            "no difference to speak of. See why that run broke, and run its seed again."
+            f"{_first(rows, broken)} has a loss that is not a number, and so have {int(broken.sum()) - 1:,} more: "
+            "there is no difference to speak of. See why that run broke, and run its seed again."
         )
     wide = rows.pivot(index="seed", columns="document", values=["sum", "tokens"])
-    missing = int(wide["sum"].isna().to_numpy().sum())
-    if missing:
-        seed, document = wide["sum"].isna().stack().idxmax()
+    missing = wide["sum"].isna().to_numpy()
+    if missing.any():
+        seed, document = (int(at) for at in np.argwhere(missing)[0])
+        where = f"document {wide['sum'].columns[document]} at seed {wide.index[seed]}"
         raise NotComparable(
-            f"{missing:,} of {wide['sum'].size:,} results are missing, the first for document {document} at seed {seed}."
-            " Let every seed be scored on every document, or leave out the seeds that are not finished."
+            f"{int(missing.sum()):,} of {missing.size:,} results are missing, the first for {where}. "
+            "Let every seed be scored on every document, or leave out the seeds that are not finished."
         )
     counted = wide["tokens"].to_numpy(dtype=np.int64)  # (S, D)
     unequal = (counted != counted[0]).any(axis=0) | (counted[0] <= 0)
@@ -231,8 +232,8 @@ def estimate(study: Cells) -> StudyEstimate:
     is floored at the larger of the two.
     """
     # Imported here: it takes over a second, and a page that shows a stored verdict needs none of it.
-    from statsmodels.regression.linear_model import WLS
-    from statsmodels.stats.sandwich_covariance import cov_cluster, cov_cluster_2groups
+    from statsmodels.regression.linear_model import WLS  # type: ignore[import-untyped]
+    from statsmodels.stats.sandwich_covariance import cov_cluster, cov_cluster_2groups  # type: ignore[import-untyped]
 
     count, documents = study.sums.shape
     per_token = (study.sums / study.tokens).ravel()
