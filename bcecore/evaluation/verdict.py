@@ -171,7 +171,7 @@ class _Judgement:
         self.seeds = estimate.seeds if estimate else 0
         self.documents = estimate.documents if estimate else 0
         if evidence.clean_documents is not None:
-            self.documents = evidence.clean_documents
+            self.documents = min(self.documents, evidence.clean_documents)
         self.value = self.low = self.high = self.narrow_low = self.narrow_high = self.mde = math.nan
         if estimate:
             self.value = estimate.value
@@ -219,7 +219,7 @@ class _Judgement:
         yield "exploratory", Reason(few, found), headline, (f"Run a study of at least {needed}.",)
 
         wide, narrow = _percent(self.levels.difference), _percent(self.levels.equivalence)
-        interval = f"The {wide} interval, {self._interval(self.low, self.high)},"
+        interval = f"The {wide} interval, from {self._signed(self.low)} to {self._signed(self.high)},"
         matters = f"a change of {margin:g} would matter"
         favours = self.value < 0
         beyond = self.high < -margin or self.low > margin
@@ -229,7 +229,7 @@ class _Judgement:
 
         inside = evidence.estimate.equivalent(margin, self.levels.equivalence)
         found = (
-            f"The {narrow} interval, {self._interval(self.narrow_low, self.narrow_high)}, "
+            f"The {narrow} interval, from {self._signed(self.narrow_low)} to {self._signed(self.narrow_high)}, "
             f"{'lies' if inside else 'does not lie'} inside the margin of ±{margin:g}."
         )
         if inside and (self.low > 0 or self.high < 0):
@@ -247,9 +247,7 @@ class _Judgement:
         yield "better-size-uncertain" if favours else "worse-size-uncertain", Reason(apart, found), headline, (larger,)
 
         seen = self._digits(self.mde)
-        found = (
-            f"Neither a difference nor its absence is shown. A difference of {seen} or more would likely have shown."
-        )
+        found = f"Neither a difference nor its absence is shown; one of {seen} or more would likely have shown."
         headline = (
             f"Inconclusive{arms.of_both}: {self._number()}; this test would likely have seen a difference of {seen} "
             "or more."
@@ -290,10 +288,8 @@ class _Judgement:
         value = f"{self._signed(self.value)} nats per token"
         if math.isnan(self.low):
             return f"{value}, with no interval"
-        return f"{value}, {_percent(self.levels.difference)} between {self._interval(self.low, self.high)}"
-
-    def _interval(self, low: float, high: float) -> str:
-        return f"{self._signed(low)} and {self._signed(high)}"
+        level = _percent(self.levels.difference)
+        return f"{value}, {level} between {self._signed(self.low)} and {self._signed(self.high)}"
 
     def _signed(self, x: float) -> str:
         words = self._digits(x)
