@@ -184,6 +184,8 @@ class EvaluationRecord(JobRecord):
     run_id: str
     """The run that it belongs to."""
     progress: EvaluationProgress | None = None
+    after_run: bool = False
+    """Whether it measures the end of its run, and cannot start before the run is finished (`jobs.queue.awaited`)."""
     request: EvaluationRequest | None
     """None only where the record is damaged beyond reading."""
 
