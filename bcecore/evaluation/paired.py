@@ -138,7 +138,7 @@ def compare(first: pd.DataFrame, second: pd.DataFrame, level: float = LEVEL) -> 
     Needs the columns `example`, `tokens` (predicted) and `nll` (sum over them, nats). Raises NotComparable if the sides
     do not hold the same documents with the same numbers of tokens.
     """
-    pairs = _paired(first, second)
+    pairs = paired_rows(first, second)
     nll_first, nll_second = pairs["nll_first"].to_numpy(), pairs["nll_second"].to_numpy()
     fine_first, fine_second = np.isfinite(nll_first), np.isfinite(nll_second)
     fine = fine_first & fine_second
@@ -169,7 +169,7 @@ def changes(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     Columns: example, text (where the sides have it), tokens, ce_first, ce_second, change (second − first, nats per
     token) and change_total (nats over the document, which is what it adds to the overall difference).
     """
-    pairs = _paired(first, second)
+    pairs = paired_rows(first, second)
     table = pairs[[name for name in ("example", "text", "tokens") if name in pairs]].copy()
     table["ce_first"] = pairs["nll_first"] / pairs["tokens"]
     table["ce_second"] = pairs["nll_second"] / pairs["tokens"]
@@ -180,7 +180,11 @@ def changes(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     return table.loc[order, [*columns, "change_total"]].reset_index(drop=True)
 
 
-def _paired(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+def paired_rows(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """One row a document of two sides: example, text, tokens, nll_first, nll_second, in order of `example`.
+
+    Needs what `compare` needs and raises as it does.
+    """
     for side in (first, second):
         if side["example"].duplicated().any():
             raise NotComparable(
