@@ -3,7 +3,7 @@
 | file | what |
 |---|---|
 | `study.json` | `StudyPlan`, frozen at creation; its hash is kept apart, so that a change is noticed |
-| `state.json` | `StudyState`, all that changes: which runs there are, which looks were taken; `state.copy.json` is a copy |
+| `state.json` | `StudyState`, all that changes: its runs, and the looks that were taken; `state.copy.json` is a copy |
 | `data/train.jsonl`, `data/validation.jsonl`, `data/tokenizer/` | what every run of the study learns from |
 | `data/held-out-<n>.jsonl` | the texts of held-out split n, one `{"text": ...}` a line |
 | `report.md`, `report.html` | on request |
@@ -42,7 +42,6 @@ PLAN_FILE, STATE_FILE = "study.json", "state.json"
 _STATE_COPY = "state.copy.json"
 _LOCK = "study.lock"
 _LOCK_SECONDS = 20.0
-PLAN_VERSION = 1
 
 MIN_ARMS, MAX_ARMS = 2, 4
 MAX_SEEDS = 64
@@ -84,7 +83,7 @@ class StudyPlan(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[1] = PLAN_VERSION
+    version: Literal[1] = 1
     id: str
     name: str
     created: datetime

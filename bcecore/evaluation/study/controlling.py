@@ -50,16 +50,18 @@ def resume(store: RunStore, study_id: str) -> StudyState:
     state = StudyStore(store).update(study_id, lambda _: {"stopped": False})
     make_jobs(store, study_id)
     let_go(store, study_id)
-    for each in progress(store, study_id).cells:
-        if each.run is None or each.status == "broken":
-            continue
-        if each.run.is_over and each.run.status != "finished":
-            control.resume(store, each.run.id)
-        evaluation = each.evaluation
-        if evaluation is not None and evaluation.is_over and evaluation.status != "finished":
-            evaluations.resume(store, evaluation.key)
-        elif evaluation is not None and evaluation.status == "held":
-            control.release(store, evaluation.key)
+    found = progress(store, study_id)
+    for seed in found.plan.seeds[: found.state.launched]:
+        twins = [each for each in found.cells if each.seed == seed and each.run and each.status != "broken"]
+        for each in twins:
+            if each.run is not None and each.run.is_over and each.run.status != "finished":
+                control.resume(store, each.run.id)
+        for each in twins:
+            evaluation = each.evaluation
+            if evaluation is not None and evaluation.is_over and evaluation.status != "finished":
+                evaluations.resume(store, evaluation.key)
+            elif evaluation is not None and evaluation.status == "held":
+                control.release(store, evaluation.key)
     return state
 
 

@@ -31,13 +31,12 @@ def create(store: RunStore, draft: Draft, foretold: Said | None = None) -> Study
     """Check a study, freeze it, and queue the runs of its first look with their evaluations.
 
     `foretold` gives what is known beforehand of its power and its length, to be kept in the plan; what it raises is
-    raised, so it may be used to ask somebody. Raises Refused where a finding forbids the launch, and a BceError whose
-    `field` names what is wrong; nothing is left behind then.
+    raised, so it may be used to ask somebody. Raises RefusedError where a finding forbids the launch, and a BceError
+    whose `field` names what is wrong; nothing is left behind then.
     """
     with tempfile.TemporaryDirectory() as scratch:
         ready = prepared(draft, Path(scratch))
         found = preflight(ready)
-        found.check()
         expectations = {} if foretold is None else foretold(ready, found)
         plan = _freeze(store, ready, found, expectations)
     studies = StudyStore(store)

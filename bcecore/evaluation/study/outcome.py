@@ -1,0 +1,154 @@
+"""What a planned look found, as it is kept in the study's state: every number that a page or a report shows of it.
+
+Differences are an arm's value less the reference's; of a loss, negative is better. None stands for what there is not.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from bcecore.evaluation.statistics import StudyEstimate
+from bcecore.evaluation.verdict import Verdict
+from bcecore.findings.finding import Finding
+
+
+class _Kept(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class Difference(_Kept):
+    """A mean difference with its interval."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    level: float
+    p: float | None = None
+    """Of no difference at all."""
+    p_holm: float | None = None
+    """The same, raised by Holm for the number of tests that belong together."""
+    seeds: int = 0
+    documents: int = 0
+    tokens: int = 0
+
+
+class SeedDifference(_Kept):
+    """One seed: how its twins differ, and how well these two models are told apart (not: another seed)."""
+
+    seed: int
+    value: float
+    low: float | None
+    high: float | None
+    ce_reference: float
+    ce_arm: float
+
+
+class Secondary(_Kept):
+    """A result besides the one that the verdict is about."""
+
+    metric: str
+    """`CE` in nats per token, or `bits per byte`."""
+    split: str
+    difference: Difference
+
+
+class LengthGroup(_Kept):
+    """Documents of about one length."""
+
+    label: str
+    difference: Difference
+
+
+class Gradient(_Kept):
+    """What BCE added to the gradient of an arm's runs."""
+
+    measured: int
+    """Steps at which it was measured, all runs together."""
+    largest: float | None
+    """The largest norm of ∇(w·R) at any of them; None where none was measured or it was not finite."""
+
+
+class Comparison(_Kept):
+    """One arm against the reference."""
+
+    arm: str
+    reference: str
+    planted: bool
+    verdict_values: dict[str, Any]
+    """As `Verdict.as_json` gives it; `verdict` reads it."""
+    findings: tuple[Finding, ...]
+    clean_documents: int
+    left_out: int
+    """Documents that are in the training text and do not count."""
+    identical_weights: bool
+    """Whether the trained weights of every seed's twins are the same in every bit."""
+    gradient: Gradient | None
+    """None for an arm without BCE, and where nothing was recorded."""
+    difference: Difference | None = None
+    """The primary one, in nats per token; None where something forbids it."""
+    error: float | None = None
+    """Its standard error."""
+    error_seeds: float | None = None
+    error_documents: float | None = None
+    ce_reference: float | None = None
+    """Over all seeds and clean documents, weighted by tokens."""
+    ce_arm: float | None = None
+    seeds: tuple[SeedDifference, ...] = ()
+    secondary: tuple[Secondary, ...] = ()
+    lengths: tuple[LengthGroup, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on this arm."""
+        return Verdict.from_json(self.verdict_values)
+
+    @property
+    def perplexity_reference(self) -> float | None:
+        """exp(CE)."""
+        return _exp(self.ce_reference)
+
+    @property
+    def perplexity_arm(self) -> float | None:
+        """exp(CE)."""
+        return _exp(self.ce_arm)
+
+
+class Outcome(_Kept):
+    """Everything that one planned look found."""
+
+    seeds: tuple[int, ...]
+    comparisons: tuple[Comparison, ...]
+    """Each arm against the reference, in the order of the plan; the positive control, if there is one, among them."""
+    looks_planned: int
+    arms_compared: int
+    """Arms besides the reference and the positive control: so many comparisons share the error."""
+
+
+def difference_of(
+    estimate: StudyEstimate, level: float, *, p: float | None = None, p_holm: float | None = None
+) -> Difference:
+    """An estimate as it is kept."""
+    low, high = estimate.interval(level)
+    return Difference(
+        value=finite(estimate.value),
+        low=finite(low),
+        high=finite(high),
+        level=level,
+        p=finite(estimate.p_value if p is None else p),
+        p_holm=None if p_holm is None else finite(p_holm),
+        seeds=estimate.seeds,
+        documents=estimate.documents,
+        tokens=estimate.tokens,
+    )
+
+
+def finite(value: float) -> float | None:
+    """The number, or None if it is none."""
+    return value if math.isfinite(value) else None
+
+
+def _exp(value: float | None) -> float | None:
+    return None if value is None or value > 700 else math.exp(value)
