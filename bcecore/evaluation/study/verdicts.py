@@ -10,10 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bcecore.errors import RunError
-from bcecore.evaluation.paired import LEVEL
-from bcecore.evaluation.statistics import by_length, estimate, holm, levels, per_seed
-from bcecore.evaluation.study.collecting import Collected, documents_of, has_only_finite_losses
-from bcecore.evaluation.study.outcome import (
+from bcecore.evaluation.outcome import (
     Comparison,
     Difference,
     Gradient,
@@ -24,6 +21,9 @@ from bcecore.evaluation.study.outcome import (
     difference_of,
     finite,
 )
+from bcecore.evaluation.paired import LEVEL
+from bcecore.evaluation.statistics import by_length, estimate, holm, levels, per_seed
+from bcecore.evaluation.study.collecting import Collected, documents_of, has_only_finite_losses
 from bcecore.evaluation.study.preflight import is_off, without_declared
 from bcecore.evaluation.study.progress import CellProgress, progress
 from bcecore.evaluation.verdict import Arms, Evidence, verdict

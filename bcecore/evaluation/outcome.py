@@ -6,6 +6,8 @@ Differences are an arm's value less the reference's; of a loss, negative is bett
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -125,6 +127,60 @@ class Outcome(_Kept):
     looks_planned: int
     arms_compared: int
     """Arms besides the reference and the positive control: so many comparisons share the error."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The held-out CE of one arm over training, as its runs logged it: mean and spread over the seeds of a look."""
+
+    arm: str
+    steps: tuple[int, ...]
+    """At which every seed was checked."""
+    mean: tuple[float, ...]
+    """Nats per token."""
+    deviation: tuple[float, ...]
+    """Sample standard deviation over the seeds; 0 for a single one."""
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an arm took in time beside the reference, seed by seed on the same machine."""
+
+    arm: str
+    reference: str
+    pairs: tuple[tuple[int, float, float], ...]
+    """Seed, and steps per second of the reference and of the arm, checks and checkpoints included."""
+
+    @property
+    def ratio(self) -> float | None:
+        """The median of the arm's pace over the reference's: 0.95 means 5 % slower. None without a pair."""
+        return median(arm / reference for _, reference, arm in self.pairs) if self.pairs else None
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """What is known of a study before it is launched."""
+
+    seeds: int
+    """Of the first look."""
+    documents: int
+    """Clean ones of the primary text."""
+    tokens: int
+    """Predicted ones of these documents."""
+    runs: int
+    """Of the first look."""
+    pilot: str | None
+    """The study whose spread tells what this one can see; None where there is none."""
+    mde: float | None
+    """The smallest difference it will likely see, nats per token; None without a pilot."""
+    mde_low: float | None
+    mde_high: float | None
+    """Between these it lies in four of five cases, as a pilot of few seeds knows the spread only roughly."""
+    seconds: float | None
+    """Of training, all runs of the first look one after the other; None where nobody has measured."""
+    places: int
+    """Runs at once."""
 
 
 def difference_of(
