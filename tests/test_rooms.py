@@ -25,11 +25,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": {"training", "store", "findings"},
     "evaluation.study": {"training", "store", "findings", "jobs"},
     "report": {"store", "evaluation", "findings"},
-    "ui": {"report", "findings", "jobs", "evaluation", "store"},
-    "pages": {"ui", "report", "findings", "jobs", "evaluation", "store"},
-    "app": {"ui", "report", "findings", "jobs", "evaluation", "store"},
+    "ui": {"report", "findings", "jobs", "evaluation", "evaluation.study", "store"},
+    "pages": {"ui", "report", "findings", "jobs", "evaluation", "evaluation.study", "store"},
+    "app": {"ui", "report", "findings", "jobs", "evaluation", "evaluation.study", "store"},
     # Whatever a page starts also runs as a command: it may do what a page may, but not draw.
-    "cli": {"report", "findings", "jobs", "evaluation", "store", "bootstrap"},
+    "cli": {"report", "findings", "jobs", "evaluation", "evaluation.study", "store", "bootstrap"},
     "bootstrap": set(),
     "front door": {"bootstrap", "cli"},
 }

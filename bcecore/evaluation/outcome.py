@@ -6,7 +6,9 @@ Differences are an arm's value less the reference's; of a loss, negative is bett
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import median
 from typing import Any
 
@@ -15,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from bcecore.evaluation.statistics import StudyEstimate
 from bcecore.evaluation.verdict import Verdict
 from bcecore.findings.finding import Finding
+from bcecore.store.studies import StudyPlan, StudyState
 
 
 class _Kept(BaseModel):
@@ -181,6 +184,28 @@ class Foretold:
     """Of training, all runs of the first look one after the other; None where nobody has measured."""
     places: int
     """Runs at once."""
+
+
+@dataclass(frozen=True)
+class StudyMaterial:
+    """All that a study's report is made of."""
+
+    plan: StudyPlan
+    state: StudyState
+    progress: str
+    """How far it is, in a sentence."""
+    troubles: Sequence[tuple[str, str]]
+    """What is the matter with single runs, and what to do."""
+    alteration: str | None
+    """What was changed of what was frozen, in a sentence."""
+    outcome: Outcome | None
+    """Of the last look that was taken."""
+    curves: Sequence[Curve]
+    costs: Sequence[Cost]
+    foretold: Foretold | None
+    machines: Sequence[str]
+    """Devices and versions that the runs were trained with."""
+    now: datetime
 
 
 def difference_of(

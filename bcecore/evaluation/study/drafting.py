@@ -18,7 +18,8 @@ from bcecore.files import expanded
 from bcecore.jobs.submit import Checked, check, with_absolute_paths, with_other_settings
 from bcecore.settings import parse_assignment, with_values
 from bcecore.store.evaluations import SplitSpec, SplitTexts
-from bcecore.store.studies import MARGIN, Arm, StudyPlan
+from bcecore.store.runs import MAX_NAME_CHARACTERS
+from bcecore.store.studies import MARGIN, Arm, StudyPlan, StudyStore
 
 OFF, SEED, ACTIVE = "off", "seed", "active"
 KNOWN_ARMS: Mapping[str, Mapping[str, Any]] = {
@@ -28,6 +29,7 @@ KNOWN_ARMS: Mapping[str, Mapping[str, Any]] = {
 }
 """Arms that are known by name, and what they set."""
 DEFAULT_SEEDS = 5
+_AGAIN = ", again"
 
 
 def known_arm(name: str) -> Arm:
@@ -86,6 +88,28 @@ def with_held_out(base: RunConfig, path: Path) -> RunConfig:
     documents as the verdict, and no line of the training text is set aside for nothing. Raises ConfigError.
     """
     return with_values(base, {"data.validation": "file", "data.validation_file": str(path)})
+
+
+def draft_like(studies: StudyStore, study_id: str, *, name: str | None = None) -> Draft:
+    """The same study again: the same plan, on the texts that it froze. Raises RunError where they were changed."""
+    alteration = studies.alteration(study_id)
+    if alteration is not None:
+        raise RunError(alteration)
+    plan, data = studies.plan(study_id), studies.directory(study_id) / "data"
+    changes: dict[str, Any] = {"data.train_file": str(data / "train.jsonl"), "data.column": "text"}
+    if plan.base.data.validation != "none":
+        changes |= {"data.validation": "file", "data.validation_file": str(data / "validation.jsonl")}
+    return Draft(
+        name=name or f"{plan.name[: MAX_NAME_CHARACTERS - len(_AGAIN)]}{_AGAIN}",
+        base=with_values(plan.base, changes),
+        arms=plan.arms,
+        seeds=plan.seeds,
+        looks=plan.looks,
+        held_out=tuple(HeldOut(split.name, studies.directory(study_id) / split.file) for split in plan.splits),
+        margin=plan.margin,
+        batch_tokens=plan.batch_tokens,
+        recipe=plan.recipe,
+    )
 
 
 @dataclass(frozen=True)

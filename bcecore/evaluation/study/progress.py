@@ -115,6 +115,24 @@ class StudyProgress:
         going = any(each.status not in ENDED | WAITS_FOR_SOMEBODY for each in self.cells)
         return "at work" if going else "needs somebody"
 
+    @property
+    def sentence(self) -> str:
+        """How far it is, for people."""
+        counts, number = self.counts, len(self.cells)
+        ended = sum(counts[status] for status in ENDED)
+        far = f"{ended} of {number} runs are trained and measured"
+        if self.status == "complete":
+            look = self.last_look
+            seen = f"the look at {look.seeds} seeds is taken" if look is not None else "nothing more is to come"
+            return f"All {number} runs are trained and measured; {seen}."
+        if self.status == "look due":
+            return f"{far[0].upper()}{far[1:]}; the look at {self.due[0]} seeds can be taken."
+        if self.status == "stopped":
+            return f"The study is stopped; {far}."
+        if self.status == "needs somebody":
+            return f"{far[0].upper()}{far[1:]}; nothing goes on by itself."
+        return f"{far[0].upper()}{far[1:]}."
+
 
 def progress(store: RunStore, study_id: str) -> StudyProgress:
     """Look at a study. Raises RunError for one whose plan and state cannot be read."""
