@@ -117,8 +117,8 @@ def cost_words(cost: Cost) -> str:
     each = sorted(own / reference for _, reference, own in cost.pairs)
     return (
         f"“{cost.arm}” trained at {ratio:.2f} times the pace of “{cost.reference}”: the median of "
-        f"{count(len(each), 'seed')} (from {each[0]:.2f} to {each[-1]:.2f}), in steps per second, checks and checkpoints "
-        "included. What else the machine did meanwhile is in it."
+        f"{count(len(each), 'seed')} (from {each[0]:.2f} to {each[-1]:.2f}), in steps per second, checks and "
+        "checkpoints included. What else the machine did meanwhile is in it."
     )
 
 
