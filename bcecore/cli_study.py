@@ -41,7 +41,7 @@ def add_commands(commands: Any) -> None:
     create = _command(own, "create", "freeze a study and queue all of its runs", _create)
     start = create.add_mutually_exclusive_group()
     start.add_argument("--recipe", metavar="NAME", help=f"what to start from: {', '.join(recipe_names())}")
-    start.add_argument("--run", metavar="RUN", help="start from the settings of this run")
+    start.add_argument("--run", dest="of_run", metavar="RUN", help="start from the settings of this run")
     start.add_argument("--like", metavar="STUDY", help="make another study again: its id, name or folder")
     create.add_argument("--config", type=Path, metavar="FILE", help="JSON file with settings, on top of that")
     create.add_argument("--train-file", metavar="F", help="text to learn from (.txt, .jsonl, .csv, .parquet)")
@@ -202,8 +202,8 @@ def _base(store: RunStore, arguments: argparse.Namespace) -> tuple[RunConfig, st
     """The base settings, a name for the study, and the recipe that it starts from."""
     from bcecore.jobs.derive import clone_config
 
-    if arguments.run:
-        record = store.record(store.resolve(arguments.run))
+    if arguments.of_run:
+        record = store.record(store.resolve(arguments.of_run))
         config, name, recipe = clone_config(store, record.id), f"{record.name}: does BCE help", record.recipe
     else:
         recipe = arguments.recipe or (None if arguments.config else DEFAULT_RECIPE)

@@ -162,11 +162,6 @@ class StudyPlan(BaseModel):
         """
         return with_values(self.base, {**self.arm(arm).changes, "training.seed": seed})
 
-    def declared(self, arm: str) -> frozenset[str]:
-        """The settings outside the BCE group in which this arm differs on purpose."""
-        chosen = self.arm(arm)
-        return frozenset(chosen.changes) if chosen.planted else frozenset()
-
 
 class Look(BaseModel):
     """One planned look at the results, taken once and never again."""
