@@ -32,7 +32,7 @@ def difference_chart(found: Comparison, margin: float) -> Spec:
     table["low"], table["high"] = table["low"].fillna(table["value"]), table["high"].fillna(table["value"])
     y = alt.Y("name:N", sort=[str(row["name"]) for row in rows], axis=alt.Axis(title=None, grid=False))
     title = f"CE of “{found.arm}” less CE of “{found.reference}”, nats per token (left of 0: “{found.arm}” is better)"
-    x = alt.X("value:Q", axis=alt.Axis(title=title, tickCount=6)).scale(zero=True, nice=True)
+    x = alt.X("value:Q", axis=alt.Axis(title=title, tickCount=6)).scale(domain=_reach(table, margin))
     tooltip = [
         alt.Tooltip("name:N", title="Of"),
         alt.Tooltip("value:Q", title="difference", format="+.4f"),
@@ -57,6 +57,13 @@ def difference_chart(found: Comparison, margin: float) -> Spec:
     return _plain(alt.LayerChart(layer=layers).properties(height=_ROW * len(rows) + 20))
 
 
+def _reach(table: pd.DataFrame, margin: float) -> list[float]:
+    """The range of the axis: all intervals, and the whole band with some room, so that its ends are seen."""
+    room = 1.25 * margin
+    low, high = min(float(table["low"].min()), -room), max(float(table["high"].max()), room)
+    return [low, high]
+
+
 def difference_alt(found: Comparison, margin: float) -> str:
     """The same in words."""
     assert found.difference is not None
@@ -79,7 +86,11 @@ def curves_chart(curves: Sequence[Curve]) -> Spec:
     colors = [BCE_OFF, BCE_ON, *RUN_COLORS][: len(names)]
     table = pd.DataFrame(rows)
     x = alt.X("step:Q", axis=alt.Axis(title="Step", format=",d", grid=False))
-    color = alt.Color("arm:N", scale=alt.Scale(domain=names, range=colors), legend=alt.Legend(title=None))
+    color = alt.Color(
+        "arm:N",
+        scale=alt.Scale(domain=names, range=colors),
+        legend=alt.Legend(title=None, symbolType="stroke", symbolOpacity=1),
+    )
     dash = alt.StrokeDash("arm:N", scale=alt.Scale(domain=names), legend=None)
     base = alt.Chart(table)
     axis = alt.Axis(title="Held-out CE, nats per token", tickCount=6)
