@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from bcecore.findings import collect
 from bcecore.findings.metric_contains_regulariser import Figure, OnOff, metric_contains_regulariser
+from bcecore.findings.of_study import Member
+from bcecore.store.runs import RunStore
 
 # All values that R can have in the seed profile.
 R = (-0.465570, -0.421126)
@@ -71,3 +74,31 @@ def test_figures_that_are_ce_are_silent() -> None:
     assert metric_contains_regulariser("run", honest) == []
     assert len(metric_contains_regulariser("run", [Figure("eval_loss", 2.5 - 0.44 * 0.46, 2.5)])) == 1
     assert len(metric_contains_regulariser("run", [Figure("ppl", math.exp(2.5 - 0.44 * 0.46), 2.5)])) == 1
+
+
+def test_real_runs_log_ce_under_that_name(trained: tuple[Path, tuple[Member, ...]]) -> None:
+    store = RunStore(trained[0])
+    off = {member.seed: member.run for member in trained[1] if member.is_off}
+    for member in trained[1]:
+        figures = collect.figures(store, member.run)
+        labels = ["eval_perplexity"] if member.is_off else ["eval_loss", "eval_perplexity"]
+        assert [figure.label for figure in figures] == labels
+        pairs = [] if member.is_off else collect.on_off(store, member.run, off[member.seed])
+        assert len(pairs) == (not member.is_off)
+        assert metric_contains_regulariser(member.run, figures, pairs) == []
+
+
+def test_a_run_that_logs_the_objective_as_its_loss(twins: tuple[RunStore, tuple[Member, ...]]) -> None:
+    """What the report's trainer did, done to the log of a real run whose profile changes nothing else."""
+    store, members = twins
+    off, seed_profile = members[0].run, members[1].run
+    path = store.directory(seed_profile) / "metrics.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        if "eval_loss" in line:
+            line["eval_loss"] = line["eval_objective"]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    by_label = metric_contains_regulariser(seed_profile, collect.figures(store, seed_profile))
+    assert [finding.numbers["label"] for finding in by_label] == ["eval_loss", "eval_perplexity"]
+    (by_twin,) = metric_contains_regulariser(seed_profile, on_off=collect.on_off(store, seed_profile, off))
+    assert by_twin.numbers["r"] == pytest.approx(-0.45, abs=0.02)
