@@ -44,6 +44,7 @@ def test_the_report_s_table_with_its_rounded_figures(shared_data: Path) -> None:
     figures = [Figure("eval_loss", 0.0580, ce, 5e-5), Figure("perplexity", 1.0598, ce, 5e-5)]
     both = metric_contains_regulariser("report", figures)
     assert [finding.numbers["label"] for finding in both] == ["eval_loss", "perplexity"]
+    assert "perplexity is 1.05980, but exp(CE) is 1.06000 here" in both[1].sentence
     assert both[1].numbers["should_be"] == pytest.approx(1.0600, abs=5e-5)
     # What the report printed for off is CE, as it says.
     assert metric_contains_regulariser("report", [Figure("eval_loss", 0.05827, ce, 5e-6)]) == []
