@@ -183,7 +183,10 @@ def _draw(bar: Any, store: RunStore, record: Job) -> None:
     words: str = record.status
     if record.status == "queued":
         waiting = [other.key for other in queue.waiting_jobs(store) if other.status == "queued"]
-        if record.key in waiting:
+        reason = queue.reason_to_wait(store, record)
+        if reason is not None:
+            words = reason
+        elif record.key in waiting:
             words = f"waiting, number {waiting.index(record.key) + 1} in the queue"
     bar.set_description_str(words, refresh=False)
     if record.counts is not None:

@@ -88,13 +88,13 @@ def own_split(store: RunStore, run_id: str, reading: Reading, name: str = OWN) -
         raise RunError(
             f"Run {run_id} has no held-out lines of its own: none were set aside. Name a file to evaluate on."
         )
-    return _split(name, "own", "the run's own held-out lines", texts, reading)
+    return split_of(name, "own", "the run's own held-out lines", texts, reading)
 
 
 def file_split(path: Path, reading: Reading, name: str | None = None, *, column: str = "text") -> SplitTexts:
     """The texts of a .txt, .jsonl, .csv or .parquet file. Raises TextError as `text.reading.read_texts`."""
     texts = read_rows(path, column)
-    return _split(path.stem if name is None else name, "file", path.name, texts, reading)
+    return split_of(path.stem if name is None else name, "file", path.name, texts, reading)
 
 
 def hub_split(dataset: HubDataset, reading: Reading, name: str, *, limit: int | None = None) -> SplitTexts:
@@ -105,7 +105,7 @@ def hub_split(dataset: HubDataset, reading: Reading, name: str, *, limit: int | 
     if not found.texts:
         raise TextError(f"{dataset} has no text in its column '{dataset.column}'. Name another column or split.")
     lines = "all" if limit is None else f"first {len(found.texts):,}"
-    return _split(name, "hub", f"{dataset}: {lines} non-empty lines", found.texts, reading, {EMPTY: found.empty})
+    return split_of(name, "hub", f"{dataset}: {lines} non-empty lines", found.texts, reading, {EMPTY: found.empty})
 
 
 def hub_dataset(words: str) -> HubDataset:
@@ -209,7 +209,7 @@ def _listed(labels: Sequence[str]) -> str:
 # -- what they have in common
 
 
-def _split(
+def split_of(
     name: str,
     kind: SplitKind,
     source: str,
@@ -217,7 +217,7 @@ def _split(
     reading: Reading,
     dropped: dict[str, int] | None = None,
 ) -> SplitTexts:
-    """A split of those texts that can be scored."""
+    """A split of those texts that can be scored. Raises TextError where there are none, and for an unusable name."""
     reasons = _faults(texts, reading)
     kept = [text for text, reason in zip(texts, reasons, strict=True) if reason is None]
     if not kept:

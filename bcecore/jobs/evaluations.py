@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -74,7 +75,39 @@ def submit(
     `steps` as in `chosen_steps`; a run that is still at work can be evaluated at its finished checkpoints. Without a
     `name` it gets one that says what is evaluated. Raises a BceError; nothing is left behind then.
     """
-    chosen = chosen_steps(store, run_id, steps)
+    record = _create(store, run_id, chosen_steps(store, run_id, steps), splits, name=name, batch_tokens=batch_tokens)
+    wake(store)
+    return record
+
+
+def submit_for_the_end(
+    store: RunStore,
+    run_id: str,
+    splits: Sequence[SplitTexts],
+    *,
+    name: str | None = None,
+    batch_tokens: int | None = None,
+) -> EvaluationRecord:
+    """Queue an evaluation of the end of a run that need not have begun: it starts when the run is finished.
+
+    A run that is finished has done exactly the steps that its settings plan, so the step is known now. Wakes nobody:
+    there is nothing to start before the run is. Else as `submit`.
+    """
+    refuse_imported(store.record(run_id))
+    last = store.config(run_id).total_steps(store.record(run_id).dataset["train_examples"])
+    return _create(store, run_id, (last,), splits, name=name, batch_tokens=batch_tokens, after_run=True)
+
+
+def _create(
+    store: RunStore,
+    run_id: str,
+    chosen: tuple[int, ...],
+    splits: Sequence[SplitTexts],
+    *,
+    name: str | None,
+    batch_tokens: int | None,
+    **fields: Any,
+) -> EvaluationRecord:
     if not splits:
         raise RunError("There is nothing to evaluate on. Choose at least one text.", field="splits")
     names = [split.name for split in splits]
@@ -93,9 +126,7 @@ def submit(
             where = ".".join(map(str, problem["loc"]))
             raise RunError(f"This cannot be evaluated: {where}: {problem['msg']}.", field=where) from error
 
-    record = EvaluationStore(store).create(run_id, name or _name(chosen, names), fill)
-    wake(store)
-    return record
+    return EvaluationStore(store).create(run_id, name or _name(chosen, names), fill, **fields)
 
 
 def _name(steps: Sequence[int], splits: Sequence[str]) -> str:
@@ -119,7 +150,8 @@ def resume(store: RunStore, key: str) -> EvaluationRecord:
             raise RunError(f"Evaluation {key} is finished. To measure once more, evaluate anew.")
         if record.status not in ("stopped", "failed", "crashed", "removed") or record.request is None:
             raise RunError(f"Evaluation {key} is {record.status}: there is nothing to resume.")
-        chosen_steps(store, record.run_id, record.request.checkpoints)
+        if queue.awaited(store, record) is None:
+            chosen_steps(store, record.run_id, record.request.checkpoints)
         clear_stop(evaluations.directory(key))
         record = evaluations.transition(key, "queued", ended=None, failure=None)
         queue.put_last(store, key)

@@ -7,7 +7,7 @@ that it does not name come after the others, the oldest first, so that a lost or
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Literal, TypeAlias
 
 import filelock
@@ -45,6 +45,39 @@ def waiting_jobs(store: RunStore, jobs: Sequence[Job] | None = None) -> list[Job
     found = {job.key: job for job in jobs if job.status in WAITING}
     named = [found.pop(key) for key in _order(store) if key in found]
     return named + sorted(found.values(), key=lambda job: (job.created, job.id))
+
+
+def awaited(store: RunStore, job: Job) -> RunRecord | None:
+    """The run that has to be finished before the job can start; None where nothing but a place is missing.
+
+    Raises RunError where that run's record cannot be read.
+    """
+    if not isinstance(job, EvaluationRecord) or not job.after_run:
+        return None
+    run = store.record(job.run_id)
+    return None if run.status == "finished" else run
+
+
+def startable_jobs(store: RunStore) -> list[Job]:
+    """The waiting jobs that could start now, in order: neither held, nor waiting for the end of a run."""
+    found = []
+    for job in waiting_jobs(store):
+        with suppress(RunError):  # of a run that is damaged, or was deleted a moment ago
+            if job.status == "queued" and awaited(store, job) is None:
+                found.append(job)
+    return found
+
+
+def reason_to_wait(store: RunStore, job: Job) -> str | None:
+    """Why a waiting job would not start though a place were free, and what to do; None where it would."""
+    if job.status == "held":
+        return "held: it starts when somebody releases it"
+    run = awaited(store, job)
+    if run is None:
+        return None
+    if run.is_over:
+        return f"waits for its run, which is {run.status} and not finished: resume {run.id}"
+    return "waits until its run is finished"
 
 
 def waiting(store: RunStore, records: Sequence[RunRecord] | None = None) -> list[RunRecord]:

@@ -201,15 +201,19 @@ def submit(store: RunStore, config: RunConfig, *, name: str, recipe: str | None 
         checked = check(config, Path(scratch))
 
         def fill(directory: Path) -> None:
-            data = directory / "data"
-            data.mkdir()
-            _write_lines(data / "train.jsonl", checked.text.train)
-            _write_lines(data / "validation.jsonl", checked.text.validation)
-            (data / "tokenizer").mkdir()
-            for file in Path(scratch).iterdir():  # shutil.copytree would hide that the disk is full
-                shutil.copyfile(file, data / "tokenizer" / file.name)
+            (directory / "data").mkdir()
+            write_data(directory / "data", checked, Path(scratch))
 
         return store.create(config, name, fill, recipe=recipe, dataset=checked.dataset)
+
+
+def write_data(data: Path, checked: Checked, tokenizer_directory: Path) -> None:
+    """Write the exact text and the tokenizer of a run into its folder `data`, which is there and empty."""
+    _write_lines(data / "train.jsonl", checked.text.train)
+    _write_lines(data / "validation.jsonl", checked.text.validation)
+    (data / "tokenizer").mkdir()
+    for file in tokenizer_directory.iterdir():  # shutil.copytree would hide that the disk is full
+        shutil.copyfile(file, data / "tokenizer" / file.name)
 
 
 def _write_lines(path: Path, texts: Sequence[str]) -> None:

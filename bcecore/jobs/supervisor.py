@@ -76,7 +76,7 @@ def serve(store: RunStore, say: Callable[[str], None], idle_seconds: float = IDL
             wake(store)
             return True
         # Whoever submitted a job while the lock was still held has relied on this supervisor.
-        if not any(job.status == "queued" for job in queue.waiting_jobs(store)):
+        if not queue.startable_jobs(store):
             return True
 
 
@@ -92,6 +92,7 @@ class Supervisor:
         self._warm = WarmParent(supervisor_directory(store) / "supervisor.log") if WarmParent.is_possible() else None
         self._active: dict[str, Job] = {}
         self._waiting: list[Job] = []
+        self._finished_runs: set[str] = set()
         self._kinds: dict[str, devices.Kind] = {}
         self._looked_at_all = 0.0
         self._looked_for_devices = False
@@ -122,7 +123,7 @@ class Supervisor:
             except (OSError, BceError) as error:  # a disk that is full or gone for a while
                 self._say(f"Something went wrong and is tried again: {error}")
                 time.sleep(1)
-            if self._active or any(job.status == "queued" for job in self._waiting):
+            if self._active or self._ready():
                 busy = moment
             elif moment - busy >= idle_seconds:
                 self._say("Nothing to do: the supervisor goes.")
@@ -153,6 +154,7 @@ class Supervisor:
         self._looked_at_all = time.monotonic()
         jobs: list[Job] = [*self._store.records(), *self._evaluations.records()]
         before = self._active
+        self._finished_runs = {job.key for job in jobs if isinstance(job, RunRecord) and job.status == "finished"}
         self._active = {job.key: job for job in jobs if job.is_active}
         self._waiting = queue.waiting_jobs(self._store, jobs)
         for job in [job for job in self._waiting if job.status == "queued"]:
@@ -189,6 +191,8 @@ class Supervisor:
                 continue
             del self._active[key]
             if job.is_over:
+                if job.status == "finished":
+                    self._finished_runs.add(key)
                 self._tell(job)
 
     def _tell(self, job: Job) -> None:
@@ -216,8 +220,20 @@ class Supervisor:
 
     # -- starting
 
+    def _ready(self) -> list[Job]:
+        """What waits for nothing but a place, in order; as `queue.startable_jobs`, from what was seen at the last look.
+
+        An evaluation of a run's end waits for the run, however that may fail, be stopped and resumed.
+        """
+        return [
+            job
+            for job in self._waiting
+            if job.status == "queued"
+            and not (isinstance(job, EvaluationRecord) and job.after_run and job.run_id not in self._finished_runs)
+        ]
+
     def _start_waiting(self) -> None:
-        ready = [job for job in self._waiting if job.status == "queued"]
+        ready = self._ready()
         # While everything is being loaded, jobs wait in the queue: to load it once more would take as long.
         if not ready or (self._warm is not None and self._warm.is_loading()):
             return

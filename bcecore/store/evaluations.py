@@ -107,14 +107,17 @@ class SplitTexts:
     template: str | None = None
     labels: tuple[str, ...] | None = None
 
-    def freeze(self, directory: Path, number: int) -> SplitSpec:
-        """Write the texts into the evaluation's `directory` as its split `number`. Raises DiskFullError."""
+    def freeze(self, directory: Path, number: int, file: str | None = None) -> SplitSpec:
+        """Write the texts into the evaluation's `directory` as its split `number`. Raises DiskFullError.
+
+        `file` is where below the directory, if that is not an evaluation's.
+        """
         rows: Iterable[dict[str, str]] = ({"text": text} for text in self.texts)
         if self.labels_of_texts is not None:
             pairs = zip(self.texts, self.labels_of_texts, strict=True)
             rows = ({"text": text, "label": label} for text, label in pairs)
         content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-        file = f"data/{number}.jsonl"
+        file = file or f"data/{number}.jsonl"
         with disk_full_explained(directory / file):
             (directory / file).write_bytes(content)
         return SplitSpec(
@@ -184,6 +187,8 @@ class EvaluationRecord(JobRecord):
     run_id: str
     """The run that it belongs to."""
     progress: EvaluationProgress | None = None
+    after_run: bool = False
+    """Whether it measures the end of its run, and cannot start before the run is finished (`jobs.queue.awaited`)."""
     request: EvaluationRequest | None
     """None only where the record is damaged beyond reading."""
 

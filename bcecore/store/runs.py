@@ -191,6 +191,14 @@ class RunStore(RecordStore[RunRecord]):
             raise
         return run_id
 
+    def discard(self, run_id: str) -> None:
+        """Delete a run for good that was never started. The caller has made sure that nothing starts it meanwhile."""
+        directory = self.directory(run_id)
+        # Out of sight first, so that a deletion cut short leaves nothing that looks like a run.
+        doomed = directory.with_name(f".new-{directory.name}")
+        directory.rename(doomed)
+        shutil.rmtree(doomed)
+
     def set_facts(self, run_id: str, facts: Mapping[str, Fact]) -> Imported:
         """Replace the facts that are given about an imported run, and return all that is known about it.
 

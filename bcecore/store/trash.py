@@ -1,8 +1,12 @@
-"""Deleted runs: they move to `.trash/` beside the others, from where they can be taken back until it is emptied."""
+"""Deleted runs: they move to `.trash/` beside the others, from where they can be taken back until it is emptied.
+
+So do the folders of deleted studies (`store.studies`), to `.trash/studies/`.
+"""
 
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 
 from bcecore.store.runs import RunStore
 
@@ -34,6 +38,8 @@ def empty_trash(store: RunStore) -> int:
     for run_id in ids:
         # Out of the trash first, so that a deletion cut short leaves no run there that is only half whole.
         deleted.directory(run_id).rename(doomed / run_id)
+    with suppress(FileNotFoundError):
+        (deleted.root / "studies").rename(doomed / "studies")
     shutil.rmtree(doomed)
     return len(ids)
 

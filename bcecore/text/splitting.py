@@ -12,10 +12,23 @@ def normalised(text: str) -> str:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     # In Turkish, I is the capital of ı and İ that of i, and a line does not say which language it is in.
     folded = folded.replace("i\N{COMBINING DOT ABOVE}", "i").replace("ı", "i")
-    return " ".join("".join(c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in folded).split())
+    return " ".join(folded.translate(_SEPARATORS).split())
 
 
-def _identity(text: str) -> str:
+class _Separators(dict[int, int | str]):
+    """A space for every character that is no part of a word, looked up once: texts may have a million lines."""
+
+    def __missing__(self, code: int) -> int | str:
+        character = chr(code)
+        is_part = character.isalnum() or unicodedata.category(character)[0] == "M"
+        found = self[code] = code if is_part else " "
+        return found
+
+
+_SEPARATORS = _Separators()
+
+
+def identity(text: str) -> str:
     """What two lines have in common that count as the same."""
     return normalised(text) or text  # of lines that are all punctuation, only the very same are
 
@@ -30,7 +43,7 @@ def split_fraction(texts: Sequence[str], fraction: float, seed: int) -> tuple[li
     """
     groups: dict[str, list[int]] = {}
     for index, text in enumerate(texts):
-        groups.setdefault(_identity(text), []).append(index)
+        groups.setdefault(identity(text), []).append(index)
     wanted = max(1, round(fraction * len(texts)))
     validation: list[int] = []
     ranked = sorted(groups, key=lambda key: hashlib.sha256(f"{seed}\n{key}".encode()).digest())
@@ -50,5 +63,5 @@ def split_fraction(texts: Sequence[str], fraction: float, seed: int) -> tuple[li
 
 def shared_texts(train: Sequence[str], validation: Sequence[str]) -> int:
     """How many validation texts are, after normalisation, also training texts."""
-    known = {_identity(text) for text in train}
-    return sum(_identity(text) in known for text in validation)
+    known = {identity(text) for text in train}
+    return sum(identity(text) in known for text in validation)

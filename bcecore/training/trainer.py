@@ -22,6 +22,7 @@ from bcecore.config import BCEConfig
 from bcecore.errors import NonFiniteError
 from bcecore.training.overhead import less_overhead
 from bcecore.training.regularizer import COMPONENTS, Regularizer, pool
+from bcecore.training.twins import TwinWatch
 
 GRAD_RATIO_EVERY = 50
 _COMPONENT_KEYS = tuple(f"bce_{name}" for name in COMPONENTS)
@@ -72,6 +73,7 @@ class BCETrainer(Trainer):
         super().__init__(model, *args, **kwargs)
         self.bce = bce
         self.regularizer = Regularizer(bce) if bce.enabled else None
+        self.twin = TwinWatch()
         # The loss that leaves `compute_loss` is always that of the whole optimizer step's share.
         self.loss_is_scaled_for_ga = True
         self._interval = _Interval()
@@ -106,6 +108,7 @@ class BCETrainer(Trainer):
         """In training this micro-batch's share of CE + w·R of the optimizer step; in evaluation its mean CE."""
         if not model.training:
             return self._evaluation_loss(model, inputs, return_outputs, num_items_in_batch)
+        self.twin.take(self.state.global_step + 1, inputs)
         ce, outputs = super().compute_loss(model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch)
         if not self.model_accepts_loss_kwargs or num_items_in_batch is None:
             ce = ce / self.current_gradient_accumulation_steps
@@ -172,6 +175,7 @@ class BCETrainer(Trainer):
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """One micro-batch; after the last one of an optimizer step, measures BCE's gradient and updates the memory."""
+        self.twin.before_batch(self.state.global_step, self.model, self.args.device)
         loss = super().training_step(*args, **kwargs)
         if self.accelerator.sync_gradients:
             self._interval.steps += 1
@@ -188,7 +192,10 @@ class BCETrainer(Trainer):
     @torch.no_grad()
     def _ratio(self) -> float:
         """‖∇(w·R)‖ / ‖∇CE‖ of the whole step, before clipping; 0 when nothing of R reaches the weights."""
+        if self._bce_gradient is None:  # the weight is 0
+            return 0.0
         if not self._bce_gradient:
+            self.twin.take_gradient(0.0)
             return 0.0
         scaler = self.accelerator.scaler
         scale = 1.0 if scaler is None else scaler.get_scale()
@@ -202,8 +209,9 @@ class BCETrainer(Trainer):
             else:
                 bce.append(gradient)
                 ce.append(whole - gradient)
-        norm_ce = torch.nn.utils.get_total_norm(ce)
-        return float(torch.nn.utils.get_total_norm(bce) / norm_ce) if norm_ce > 0 else math.inf
+        norm_ce, norm_bce = torch.nn.utils.get_total_norm(ce), torch.nn.utils.get_total_norm(bce)
+        self.twin.take_gradient(float(norm_bce))
+        return float(norm_bce / norm_ce) if norm_ce > 0 else math.inf
 
     # -- the log
 
@@ -311,14 +319,17 @@ class BCETrainer(Trainer):
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
-        if self.regularizer is not None and self.args.should_save:
-            self.regularizer.memory.save(Path(output_dir))
+        if self.args.should_save:
+            self.twin.save(Path(output_dir), self.args.device)
+            if self.regularizer is not None:
+                self.regularizer.memory.save(Path(output_dir))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is None:
             return
         self._take_rate_of_this_schedule()
+        self.twin.load(Path(checkpoint))
         if self.regularizer is not None:
             self.regularizer.memory.load(Path(checkpoint), self.args.device)
         seen = [record["tokens"] for record in self.state.log_history if "tokens" in record]

@@ -29,6 +29,7 @@ from bcecore.store.record import Failure, Status, now
 from bcecore.store.requests import EVALUATE_REQUEST, SAMPLE_REQUEST, SAVE_REQUEST, clear_stop, take
 from bcecore.store.runs import RunStore
 from bcecore.store.samples import resume_samples
+from bcecore.store.weights import weights_hash
 from bcecore.training.callbacks import (
     LastStep,
     LiveLog,
@@ -104,6 +105,7 @@ class _Session:
         self._stop = stop
         self._progress = RunProgress(store, run_id)
         self._trainer: BCETrainer | None = None
+        self._twin: dict[str, Any] = {}
 
     def run(self, resume: str | None) -> int:
         error = self._attempt(resume)
@@ -148,6 +150,8 @@ class _Session:
                 else f"Going on with {self._run_id} at step {first:,}."
             )
             output = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint.directory))
+        # Before anything else can draw random numbers.
+        self._twin = trainer.twin.facts(trainer.state.global_step, trainer.args.device)
         if output.global_step == first:
             return trainer, {}  # resumed after its last step: means over no steps say nothing
         return trainer, {key: value for key, value in output.metrics.items() if key != "epoch"}
@@ -164,7 +168,9 @@ class _Session:
             WholeCheckpoints(self._directory, config.logging.save_total_limit),
             self._progress,
         ]
-        return build_trainer(config, text, checkpoints.checkpoints_directory(self._directory), callbacks)
+        trainer = build_trainer(config, text, checkpoints.checkpoints_directory(self._directory), callbacks)
+        trainer.twin.run = self._run_id
+        return trainer
 
     def _checkpoint(self, resume: str | None) -> checkpoints.Checkpoint | None:
         """The checkpoint to go on from; None to start at the beginning, also when the 'last' is asked for in vain."""
@@ -204,7 +210,7 @@ class _Session:
     def _finish(self, trainer: BCETrainer, totals: dict[str, Any]) -> None:
         if trainer.state.global_step < trainer.state.max_steps:
             self._write_state(trainer)
-            self._end("stopped")
+            self._end("stopped", facts=self._store.record(self._run_id).facts | {"twin": self._twin})
             return
         say("Saving the model.")
         with disk_full_explained(self._directory / "model"):
@@ -212,7 +218,8 @@ class _Session:
         # A pickle with this machine's paths; nothing here ever loads one.
         (self._directory / "model" / "training_args.bin").unlink(missing_ok=True)
         self._write_state(trainer)
-        facts = self._store.record(self._run_id).facts | totals
+        twin = self._twin | {"final_weights": weights_hash(self._directory / "model")}
+        facts = self._store.record(self._run_id).facts | totals | {"twin": twin}
         self._end("finished", facts=facts)
 
     def _write_state(self, trainer: BCETrainer) -> None:

@@ -75,6 +75,9 @@ def show_progress(store: RunStore, record: EvaluationRecord) -> None:
 
 
 def _place_words(store: RunStore, record: EvaluationRecord) -> str:
+    reason = queue.reason_to_wait(store, record) if record.status == "queued" else None
+    if reason is not None:
+        return f"{reason[0].upper()}{reason[1:]}"
     keys = [job.key for job in queue.waiting_jobs(store) if job.status == "queued"]
     return place_words(keys.index(record.key) + 1 if record.key in keys else None)
 

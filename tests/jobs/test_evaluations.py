@@ -436,3 +436,67 @@ def test_a_supervisor_comes_by_itself_and_finds_what_waits(tmp_path: Path, monke
     record = wait_for(store, key, "failed")
     assert record.failure is not None
     wait(lambda: not is_supervised(store), "its going when there is nothing to do")
+
+
+# An evaluation of the end of a run that is not there yet
+
+
+def test_one_for_the_end_of_a_run_waits_for_it(asleep: RunStore) -> None:
+    run_id = example_run(asleep, "queued")
+    record = evaluations.submit_for_the_end(asleep, run_id, [texts()], name="at the end")
+    last = asleep.config(run_id).total_steps(413)
+    assert record.after_run and record.request is not None and record.request.checkpoints == (last,)
+    assert [job.key for job in queue.waiting_jobs(asleep)] == [run_id, record.key]
+    assert [job.key for job in queue.startable_jobs(asleep)] == [run_id]
+    assert queue.reason_to_wait(asleep, record) == "waits until its run is finished"
+    assert queue.reason_to_wait(asleep, asleep.record(run_id)) is None
+    asleep.transition(run_id, "starting", process=own_identity())
+    asleep.transition(run_id, "failed")
+    assert queue.reason_to_wait(asleep, record) == (
+        f"waits for its run, which is failed and not finished: resume {run_id}"
+    )
+    assert queue.startable_jobs(asleep) == []
+    # Taken out and put back before there is anything to measure.
+    queue.remove(asleep, record.key)
+    record = evaluations.resume(asleep, record.key)
+    for status in ("queued", "starting", "running", "finished"):
+        assert queue.startable_jobs(asleep) == ([asleep.record(run_id)] if status == "starting" else [])
+        asleep.transition(run_id, status)
+    assert [job.key for job in queue.startable_jobs(asleep)] == [record.key]
+    assert queue.reason_to_wait(asleep, record) is None
+    queue.hold(asleep, record.key)
+    assert queue.startable_jobs(asleep) == []
+
+
+def test_a_run_that_never_ends_well_keeps_no_supervisor_awake(
+    asleep: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WarmParent, "is_possible", staticmethod(lambda: False))
+    run_id = example_run(asleep, "stopped")
+    key = evaluations.submit_for_the_end(asleep, run_id, [texts()]).key
+    said: list[str] = []
+    assert supervisor.serve(asleep, said.append, idle_seconds=0.2)
+    assert said == ["Supervising the runs.", "Nothing to do: the supervisor goes."]
+    assert EvaluationStore(asleep).record(key).status == "queued"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kills")
+def test_the_end_of_a_run_is_measured_though_run_and_supervisor_were_killed(at_work: RunStore) -> None:
+    run_id = submit_run(at_work, small(max_steps=300, logging__save_steps=5), name="killed")
+    key = evaluations.submit_for_the_end(at_work, run_id, [texts()]).key
+    wake(at_work)
+    wait(lambda: (at_work.directory(run_id) / "metrics.jsonl").exists(), "its first step")
+    for process in supervisors(at_work):
+        process.kill()
+        process.wait(timeout=30)
+    trainer = at_work.record(run_id).process
+    assert trainer is not None
+    psutil.Process(trainer.pid).kill()
+    wake(at_work)
+    wait(lambda: at_work.record(run_id).status == "crashed", "the notice of its end")
+    assert EvaluationStore(at_work).record(key).status == "queued"
+    control.resume(at_work, run_id)
+    record = wait_for(at_work, key, "finished", "failed")
+    assert (record.failure, at_work.record(run_id).status) == (None, "finished")
+    result = EvaluationStore(at_work).result(key)
+    assert result is not None and set(result["splits"]["val"]["checkpoints"]) == {"300"}

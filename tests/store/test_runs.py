@@ -448,3 +448,11 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Path, "mkdir", refuse)  # root may write anywhere, so that no real folder refuses it
     with pytest.raises(RunError, match=r"writing there is not allowed\. Choose another folder"):
         store.create(RunConfig(), "x", lambda directory: None)
+
+
+def test_a_run_that_never_started_can_be_discarded(store: RunStore) -> None:
+    run_id = store.create(RunConfig(), "a run", lambda directory: (directory / "data").mkdir())
+    store.discard(run_id)
+    assert store.ids() == [] and list(store.root.iterdir()) == []
+    with pytest.raises(RunError, match="There is no run"):
+        store.discard(run_id)

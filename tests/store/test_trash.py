@@ -30,3 +30,10 @@ def test_emptying(store: RunStore) -> None:
     assert not [path for path in store.root.rglob("*") if gone[0] in path.name]
     with pytest.raises(RunError, match="There is no run"):
         take_back(store, gone[0])
+
+
+def test_emptied_of_studies_too(store: RunStore) -> None:
+    folder = store.root / ".trash" / "studies" / "20261122-120000-a-study-0a1b"
+    folder.mkdir(parents=True)
+    assert empty_trash(store) == 0
+    assert not folder.parent.exists() and list((store.root / ".trash").iterdir()) == []

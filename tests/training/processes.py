@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,18 @@ def run_worker(store: RunStore, run_id: str, *arguments: str) -> subprocess.Comp
     return run_patched(store, run_id, "", *arguments)
 
 
+def run_workers(store: RunStore, run_ids: Sequence[str]) -> None:
+    """Carry out several runs one after another, in one process, which has to import torch only once."""
+    for run_id in run_ids:
+        store.transition(run_id, "starting")
+    program = (
+        "import sys\nfrom bcecore.training import worker\nsys.exit(any(worker.main([run]) for run in sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", program, *(str(store.directory(run_id)) for run_id in run_ids)]
+    ended = subprocess.run(command, env=local.training_environment(), capture_output=True, text=True, timeout=200)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
 def run_patched(store: RunStore, run_id: str, patch: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Like `run_worker`, after the statements of `patch`, for which see `_PRELUDE`."""
     status = store.record(run_id).status
@@ -111,8 +123,10 @@ def history(store: RunStore, run_id: str) -> pd.DataFrame:
 
 
 def assert_same_end(store: RunStore, first: str, second: str) -> None:
-    """Both runs are finished with the same weights and the same log, to the last bit."""
+    """Both runs are finished with the same weights, the same log and the same record of both, to the last bit."""
     assert {store.record(run_id).status for run_id in (first, second)} == {"finished"}
     one, other = (load_file(store.directory(run_id) / "model" / "model.safetensors") for run_id in (first, second))
     assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+    twins = [store.record(run_id).facts["twin"] for run_id in (first, second)]
+    assert twins[0] == twins[1] and None not in twins[0].values()
     pd.testing.assert_frame_equal(history(store, first), history(store, second), check_exact=True)

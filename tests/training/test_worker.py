@@ -21,6 +21,7 @@ from bcecore.store.checkpoints import checkpoint_steps
 from bcecore.store.identity import is_alive
 from bcecore.store.requests import EVALUATE_REQUEST, SAMPLE_REQUEST, SAVE_REQUEST, ask
 from bcecore.store.runs import RunStore
+from bcecore.store.weights import weights_hash
 from tests.training.processes import lines, over, run_patched, run_worker, submit_small, wait_for
 
 
@@ -42,6 +43,9 @@ def test_a_finished_run_leaves_everything_the_design_lists(store: RunStore, subm
     assert record.progress is not None and record.progress.step == record.progress.total_steps == 30
     assert record.facts["leak_probe"] == {"leaks": False, "largest_change": 0.0, "positions": 8}
     assert record.facts["train_loss"] > 0 and record.facts["weights"] > 0
+    twin = record.facts["twin"]
+    assert (twin["first_step"], twin["steps"], twin["bce_gradient"]["measured"]) == (0, 30, 1)
+    assert twin["final_weights"] == weights_hash(directory / "model") != twin["initial_weights"]
     assert record.device == "cpu" and record.versions["torch"].startswith("2.13.0")
 
     logged = lines(directory / "metrics.jsonl")

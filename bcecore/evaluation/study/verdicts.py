@@ -1,0 +1,331 @@
+"""Planned looks: the findings, the statistics and the verdict at a number of seeds that was decided beforehand.
+
+A look is taken when all of its seeds are trained and measured, once: what it found is kept in the study's state and
+shown from there ever after. Before that there is nothing to see but progress.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bcecore.errors import RunError
+from bcecore.evaluation.outcome import (
+    Comparison,
+    Difference,
+    Gradient,
+    LengthGroup,
+    Outcome,
+    Secondary,
+    SeedDifference,
+    difference_of,
+    finite,
+)
+from bcecore.evaluation.paired import LEVEL
+from bcecore.evaluation.statistics import by_length, estimate, holm, levels, per_seed
+from bcecore.evaluation.study.collecting import Collected, documents_of, has_only_finite_losses
+from bcecore.evaluation.study.preflight import is_off, without_declared
+from bcecore.evaluation.study.progress import CellProgress, progress
+from bcecore.evaluation.verdict import Arms, Evidence, verdict
+from bcecore.findings import collect
+from bcecore.findings.finding import Finding
+from bcecore.findings.metric_contains_regulariser import Figure, metric_contains_regulariser
+from bcecore.findings.of_study import Member, after_training
+from bcecore.findings.twin_mismatch import Twin, twin_mismatch
+from bcecore.store.evaluations import EvaluationStore
+from bcecore.store.record import now
+from bcecore.store.runs import RunStore
+from bcecore.store.studies import Arm, Look, StudyPlan, StudyState, StudyStore, cell
+
+
+def take_due_looks(store: RunStore, study_id: str) -> StudyState:
+    """Take every planned look whose seeds are all there, the smallest first, and return the state with them.
+
+    Harmless where none is due. Raises RunError for a study whose frozen files were changed, and NotComparable or
+    RunError where results cannot be read: nothing is kept of that look then, and it can be taken once that is mended.
+    """
+    studies = StudyStore(store)
+    found = progress(store, study_id)
+    if found.alteration is not None and found.due:
+        raise RunError(found.alteration)
+    state = found.state
+    for seeds in found.due:
+        outcome = _outcome(store, found.plan, state, found.cells, found.plan.seeds[:seeds])
+        look = Look(seeds=seeds, taken=now(), plan_sha256=state.plan_sha256, outcome=outcome.model_dump(mode="json"))
+        state = studies.update(study_id, lambda present, look=look: _with_look(present, look))  # type: ignore[misc]
+    return state
+
+
+def _with_look(state: StudyState, look: Look) -> Mapping[str, Any]:
+    """The first to take a look has taken it."""
+    if any(taken.seeds == look.seeds for taken in state.looks):
+        return {}
+    return {"looks": tuple(sorted((*state.looks, look), key=lambda taken: taken.seeds))}
+
+
+def outcome_of(look: Look) -> Outcome:
+    """What a look found. Raises RunError where it cannot be read."""
+    try:
+        return Outcome.model_validate(look.outcome)
+    except ValueError as error:
+        raise RunError(f"What the look at {look.seeds} seeds found is damaged and cannot be read: {error}") from error
+
+
+def _outcome(
+    store: RunStore, plan: StudyPlan, state: StudyState, cells: Sequence[CellProgress], seeds: Sequence[int]
+) -> Outcome:
+    compared = sum(not arm.planted for arm in plan.arms[1:])
+    broken = {(each.arm, each.seed): each for each in cells if each.status == "broken"}
+    comparisons = [
+        _comparison(store, plan, state, arm, seeds, broken, 1 if arm.planted else compared) for arm in plan.arms[1:]
+    ]
+    return Outcome(
+        seeds=tuple(seeds),
+        comparisons=tuple(_raised(comparisons)),
+        looks_planned=len(plan.looks),
+        arms_compared=compared,
+    )
+
+
+def _comparison(
+    store: RunStore,
+    plan: StudyPlan,
+    state: StudyState,
+    arm: Arm,
+    seeds: Sequence[int],
+    broken: Mapping[tuple[str, int], CellProgress],
+    comparisons: int,
+) -> Comparison:
+    twins = _twins(store, plan, state, arm, seeds)
+    findings = _findings(store, plan, state, arm, seeds, twins)
+    told = {finding.subject for finding in findings if finding.id == "non-finite"}
+    findings += [
+        _broken(each)
+        for (name, seed), each in broken.items()
+        if name in (plan.reference.name, arm.name)
+        and seed in seeds
+        and each.run is not None
+        and each.run.id not in told
+    ]
+    if not any(finding.blocks for finding in findings):
+        frames = [
+            documents_of(store, plan, state, name, seed, split)
+            for name in (plan.reference.name, arm.name)
+            for seed in seeds
+            for split in plan.splits
+        ]
+        if not has_only_finite_losses(frames):
+            findings.append(_not_finite(plan))
+    clean = plan.primary.rows - len(plan.overlapping.get(plan.primary.name, ()))
+    identical = _identical_weights(twins, seeds)
+    values: dict[str, Any] = {}
+    evidence = Evidence(
+        estimate=None,
+        blocking=[finding for finding in findings if finding.blocks],
+        identical_weights=identical,
+        clean_documents=clean,
+        margin=plan.margin,
+        looks=len(plan.looks),
+        comparisons=comparisons,
+        arms=_arms(plan, arm),
+    )
+    if not evidence.blocking:
+        primary = Collected(store, plan, state, arm.name, seeds, plan.primary)
+        found = estimate(primary.cells)
+        evidence = Evidence(
+            **{**vars(evidence), "estimate": found, "identical_losses": primary.cells.identical},
+        )
+        level = levels(len(plan.looks), comparisons).difference
+        values = {
+            "difference": difference_of(found, level),
+            "error": finite(found.error),
+            "error_seeds": finite(found.error_seeds),
+            "error_documents": finite(found.error_documents),
+            "ce_reference": finite(primary.ce(0)),
+            "ce_arm": finite(primary.ce(1)),
+            "seeds": _seeds(primary),
+            "secondary": _secondary(store, plan, state, arm, seeds, primary),
+            "lengths": tuple(
+                LengthGroup(label=group.label, difference=difference_of(group.estimate, LEVEL, p_holm=group.p_holm))
+                for group in by_length(primary.cells)
+            ),
+        }
+    return Comparison(
+        arm=arm.name,
+        reference=plan.reference.name,
+        planted=arm.planted,
+        verdict_values=verdict(evidence).as_json(),
+        findings=tuple(findings),
+        clean_documents=clean,
+        left_out=plan.primary.rows - clean,
+        identical_weights=identical,
+        gradient=_gradient(twins, arm),
+        **values,
+    )
+
+
+def _arms(plan: StudyPlan, arm: Arm) -> Arms:
+    """Simply "BCE" where there is nothing else that could be meant."""
+    one = len(plan.arms) == 2 and not arm.planted
+    if one and is_off(plan.reference) and plan.config(arm.name, plan.seeds[0]).bce.enabled:
+        return Arms()
+    return Arms(plan.reference.name, arm.name)
+
+
+# -- findings
+
+
+def _twins(
+    store: RunStore, plan: StudyPlan, state: StudyState, arm: Arm, seeds: Sequence[int]
+) -> dict[tuple[str, int], Twin]:
+    """What is known of the runs of both arms; the weights that they have saved are read."""
+    return {
+        (each.name, seed): collect.twin(store, state.runs[cell(each.name, seed)], each.name, seed)
+        for seed in seeds
+        for each in (plan.reference, arm)
+    }
+
+
+def _findings(
+    store: RunStore,
+    plan: StudyPlan,
+    state: StudyState,
+    arm: Arm,
+    seeds: Sequence[int],
+    twins: Mapping[tuple[str, int], Twin],
+) -> list[Finding]:
+    """What the rules say of the runs of an arm and of the reference, and of the texts."""
+    studies = StudyStore(store)
+    held_out = {split.name: studies.texts(plan.id, split) for split in plan.splits}
+    members = [
+        Member(state.runs[cell(each.name, seed)], each.name, seed, is_off(each))
+        for seed in seeds
+        for each in (plan.reference, arm)
+    ]
+    found = list(after_training(store, plan.id, members, held_out).findings)
+    if arm.planted:
+        # Its settings differ on purpose: twins but for what it declares.
+        found = [finding for finding in found if finding.id != "twin-mismatch"]
+        excused = [
+            Twin(**{**vars(twin), "config": without_declared(plan.arm(name), twin.config, plan.base)})
+            for (name, _), twin in twins.items()
+        ]
+        found += twin_mismatch(plan.id, excused)
+    return found + _mixed_in(store, plan, state, arm, seeds)
+
+
+def _mixed_in(store: RunStore, plan: StudyPlan, state: StudyState, arm: Arm, seeds: Sequence[int]) -> list[Finding]:
+    """metric-contains-regulariser: the figures of the evaluations against the losses of their documents."""
+    found: list[Finding] = []
+    for seed in seeds:
+        for name in (plan.reference.name, arm.name):
+            key = state.evaluations.get(cell(name, seed))
+            result = None if key is None else EvaluationStore(store).result(key)
+            if key is None or result is None or not result.get("complete"):
+                continue
+            for split in plan.splits:
+                filters = [("split", "=", split.name)]
+                rows = EvaluationStore(store).examples(key, columns=["tokens", "nll"], filters=filters).to_pandas()
+                ce = float(rows["nll"].sum() / rows["tokens"].sum())
+                figures = result["splits"][split.name]["checkpoints"][str(plan.total_steps)]
+                labelled = [("eval_loss", figures["ce"]), ("perplexity", figures["perplexity"])]
+                told = [Figure(label, value, ce) for label, value in labelled if value is not None]
+                found += metric_contains_regulariser(key, told)
+    return found
+
+
+def _broken(each: CellProgress) -> Finding:
+    return Finding(
+        id="non-finite",
+        severity="B",
+        subject=each.run.id if each.run is not None else "",
+        numbers={"arm": each.arm, "seed": each.seed, "step": each.done},
+        sentence=each.trouble,
+        what_to_do="Create a new study with settings under which every run trains to its end: a lower learning rate, "
+        "a longer warm-up, or a smaller BCE weight.",
+    )
+
+
+def _not_finite(plan: StudyPlan) -> Finding:
+    return Finding(
+        id="non-finite",
+        severity="B",
+        subject=plan.id,
+        numbers={},
+        sentence="Some held-out documents have a loss that is no finite number, so there is no difference to speak of.",
+        what_to_do="See which run broke, and create a new study with settings under which every run trains to its end.",
+    )
+
+
+# -- what the weights say
+
+
+def _identical_weights(twins: Mapping[tuple[str, int], Twin], seeds: Sequence[int]) -> bool:
+    """Whether each seed's twins hold the same weights in every bit, now and when they were trained."""
+    pairs = [[twin for (_, of), twin in twins.items() if of == seed] for seed in seeds]
+    return all(
+        first.weights_now is not None
+        and first.weights_now == other.weights_now
+        and (first.record or {}).get("final_weights") == (other.record or {}).get("final_weights")
+        for first, other in pairs
+    )
+
+
+def _gradient(twins: Mapping[tuple[str, int], Twin], arm: Arm) -> Gradient | None:
+    records = [(twin.record or {}).get("bce_gradient") for (name, _), twin in twins.items() if name == arm.name]
+    known = [record for record in records if record]
+    measured = sum(record["measured"] for record in known)
+    if not measured:
+        return None
+    largest = [record["largest"] for record in known if record["largest"] is not None]
+    return Gradient(measured=measured, largest=max(largest) if largest else None)
+
+
+# -- numbers
+
+
+def _seeds(collected: Collected) -> tuple[SeedDifference, ...]:
+    found = []
+    for seed, each in zip(collected.cells.seeds.tolist(), per_seed(collected.cells), strict=True):
+        low, high = each.interval()
+        found.append(
+            SeedDifference(
+                seed=seed,
+                value=each.value,
+                low=finite(low),
+                high=finite(high),
+                ce_reference=collected.ce_of_seed(seed, 0),
+                ce_arm=collected.ce_of_seed(seed, 1),
+            )
+        )
+    return tuple(found)
+
+
+def _secondary(
+    store: RunStore, plan: StudyPlan, state: StudyState, arm: Arm, seeds: Sequence[int], primary: Collected
+) -> tuple[Secondary, ...]:
+    """Bits per byte, and the other splits; p-values are raised when all arms are there (`_raised`)."""
+    found = [("bits per byte", plan.primary.name, primary.bits_per_byte)]
+    for split in plan.splits[1:]:
+        found.append(("CE", split.name, Collected(store, plan, state, arm.name, seeds, split).cells))
+    return tuple(
+        Secondary(metric=metric, split=name, difference=difference_of(estimate(cells), LEVEL))
+        for metric, name, cells in found
+    )
+
+
+def _raised(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons with Holm's p-values: the primary ones together, and all the secondary ones together."""
+    real = [each for each in comparisons if not each.planted and each.difference is not None]
+    primary = _holm([each.difference for each in real if each.difference is not None])
+    secondary = iter(_holm([item.difference for each in real for item in each.secondary]))
+    raised = {}
+    for each, difference in zip(real, primary, strict=True):
+        items = tuple(item.model_copy(update={"difference": next(secondary)}) for item in each.secondary)
+        raised[each.arm] = each.model_copy(update={"difference": difference, "secondary": items})
+    return [raised.get(each.arm, each) for each in comparisons]
+
+
+def _holm(differences: Sequence[Difference]) -> list[Difference]:
+    p_values = holm([float("nan") if each.p is None else each.p for each in differences])
+    return [each.model_copy(update={"p_holm": finite(p)}) for each, p in zip(differences, p_values, strict=True)]
