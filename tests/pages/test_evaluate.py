@@ -61,7 +61,7 @@ def finish(store: RunStore, run_id: str) -> None:
         store.transition(run_id, status, facts={"leak_probe": {"leaks": False}})  # type: ignore[arg-type]
 
 
-def show(app: AppTest, run_id: str | None = None, evaluation: str | None = None, **address: str) -> AppTest:
+def show(app: AppTest, run_id: str | None = None, evaluation: str | None = None, **address: Any) -> AppTest:
     """The page, as a link to it opens it."""
     app.run()
     app.switch_page("pages/Evaluate.py")
@@ -576,6 +576,15 @@ def test_lengths_and_timing(app: AppTest, store: RunStore, run_id: str) -> None:
     timing = next(table for table in tables(app) if "eval_runtime (s)" in table[0])
     assert timing[1] == ["val", "120", "1.0000", "3.0", "1.0"]
     assert "val · val.txt · 3 texts · none longer than 16 tokens" in words(app).replace("*", "")
+
+
+def test_a_link_asks_for_checkpoints_once(app: AppTest, run_id: str) -> None:
+    show(app, run_id, steps=["50", "100", "77", "x"])
+    key = f"evaluate:{run_id}:checkpoints"
+    assert app.button_group(key=key).value == [50, 100]
+    assert "steps" not in app.query_params
+    choose(app, key, [120])
+    assert app.button_group(key=key).value == [120]
 
 
 def test_what_can_be_taken_away(app: AppTest, store: RunStore, run_id: str) -> None:
