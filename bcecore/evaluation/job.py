@@ -46,6 +46,9 @@ class Watcher(Protocol):
     def at(self, done: int) -> None:
         """So many examples are done."""
 
+    def kept(self, done: int) -> None:
+        """So many examples are written down: they stay whatever happens."""
+
 
 class EvaluationJob:
     """The work of one evaluation, in its `directory`.
@@ -120,6 +123,7 @@ class EvaluationJob:
                 timing = self._earlier_timing(step, split)
             self._number += 1
             self._done += len(page)
+            self._watcher.kept(self._done)
             if is_new:
                 self._write(step, split, totals, rows, timing)
         if not is_new:

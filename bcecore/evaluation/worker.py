@@ -92,7 +92,7 @@ class _Session:
         self._stop_file = str(directory / STOP_REQUEST)
         self._signalled = False
         self._total = 0
-        self._first = self._done = 0
+        self._first = self._done = self._kept = 0
         self._started = now()
         self._written = self._said = time.monotonic()
         self._seen: deque[tuple[float, int]] = deque(maxlen=_PACE_MOMENTS)
@@ -128,7 +128,7 @@ class _Session:
                 self,
             ).run()
         merge_parts(self._directory)
-        self._done = self._total
+        self._done = self._kept = self._total
 
     def _begin_running(self) -> EvaluationRequest:
         record = self._store.record(self._key)
@@ -178,9 +178,14 @@ class _Session:
             left = f", about {(self._total - done) / pace:,.0f} s left" if pace else ""
             say(f"{done:,} of {self._total:,} examples{left}")
 
+    def kept(self, done: int) -> None:
+        """See `Watcher`."""
+        self._kept = done
+
     def _progress(self) -> EvaluationProgress:
         return EvaluationProgress(
             done=self._done,
+            kept=self._kept,
             total=self._total,
             updated=now(),
             session_start_done=self._first,

@@ -128,10 +128,16 @@ def resume(store: RunStore, key: str) -> EvaluationRecord:
 
 
 def delete(store: RunStore, key: str) -> None:
-    """Delete an evaluation for good. Raises RunError for one that is at work or waits in the queue."""
+    """Delete an evaluation for good, one whose record is damaged too.
+
+    Raises RunError for one that is at work or waits in the queue.
+    """
     evaluations = EvaluationStore(store)
     with queue.changing(store):
-        record = reconciled(evaluations, evaluations.record(key))
+        evaluations.directory(key)  # raises if there is none
+        # A damaged record is listed too, as crashed.
+        listed = current_evaluations(store, key.partition("/")[0])
+        record = next(record for record in listed if record.key == key)
         if not record.is_over:
             how = "Stop it first." if record.is_active else "Take it out of the queue first."
             raise RunError(f"Evaluation {key} is {record.status} and cannot be deleted. {how}")

@@ -166,6 +166,8 @@ class EvaluationProgress(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     done: int
+    kept: int = 0
+    """Of them written down, page by page: what stays when the process ends now."""
     total: int
     updated: datetime
     session_start_done: int = 0
@@ -194,8 +196,11 @@ class EvaluationRecord(JobRecord):
 
     @property
     def counts(self) -> tuple[int, int] | None:
-        """Examples that are done, and all of them."""
-        return (self.progress.done, self.progress.total) if self.progress else None
+        """Examples that are done, and all of them; once it has ended early, those that it has kept."""
+        if self.progress is None:
+            return None
+        has_lost = not self.is_active and self.status != "finished"
+        return (self.progress.kept if has_lost else self.progress.done), self.progress.total
 
 
 class EvaluationStore(RecordStore[EvaluationRecord]):

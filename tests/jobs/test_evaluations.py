@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import queue as queue_module
 import shutil
 import signal
 import time
@@ -224,6 +225,12 @@ def test_deleting_one_deletes_its_folder_alone(asleep: RunStore) -> None:
     assert {record.key for record in evaluations.current_evaluations(asleep)} == {other, running}
     dead = started(asleep, run_id, "running", GONE)
     evaluations.delete(asleep, dead)
+    with pytest.raises(RunError, match=f"There is no evaluation {dead}"):
+        evaluations.delete(asleep, dead)
+    damaged = queued(asleep, run_id)
+    for name in ("job.json", "job.copy.json"):
+        (EvaluationStore(asleep).directory(damaged) / name).write_text("{")
+    evaluations.delete(asleep, damaged)
     assert len(list((asleep.directory(run_id) / "evaluations").iterdir())) == 2
 
 
@@ -243,6 +250,16 @@ def test_a_deleted_run_takes_its_evaluations_with_it(asleep: RunStore) -> None:
 
 
 # Under a supervisor
+
+
+def test_its_end_is_told(asleep: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: queue_module.Queue[EvaluationRecord] = queue_module.Queue()
+    monkeypatch.setattr(supervisor, "notify", lambda _preferences, job, _say: told.put(job))
+    save_preferences(asleep, notify_command="true")
+    key = started(asleep, finished(asleep), "running", GONE)
+    supervisor.Supervisor(asleep, print)._look_at_all()
+    record = told.get(timeout=SECONDS)
+    assert (record.key, record.status) == (key, "crashed")
 
 
 def test_leftovers_of_unfinished_ones_are_cleaned_up(asleep: RunStore) -> None:

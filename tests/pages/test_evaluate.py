@@ -418,8 +418,9 @@ def test_what_was_kept_is_counted_from_the_result(app: AppTest, store: RunStore,
     key = planted(store, run_id, {50: [1.0, 2.0, 3.0]}, whole=False)
     found = EvaluationStore(store)
     found.transition(key, "stopping")
-    found.transition(key, "stopped", progress=EvaluationProgress(done=5, total=6, updated=now()))
+    found.transition(key, "stopped", progress=EvaluationProgress(done=5, kept=3, total=6, updated=now()))
     show(app, run_id, key)
+    assert app.get("progress")[0].text.startswith("3 of 6 texts scored")
     assert "What it had measured, 3 of 3 texts, is kept and shown below." in words(app)
     assert app.subheader[0].value.startswith("Step 50 predicts the same with BCE on and off")
 
@@ -469,6 +470,10 @@ def test_a_damaged_evaluation_is_still_listed(app: AppTest, store: RunStore, run
     assert "This evaluation ended unexpectedly." in words(app).replace("*", "")
     assert "“Resume” tries" not in words(app)
     assert "evaluation-resume" not in [button.key for button in app.button]
+    click(app, "delete-this")
+    click(app, "dialog-delete")
+    assert EvaluationStore(store).records(run_id) == []
+    assert app.header[0].value == "1 · Checkpoints"
 
 
 # -- results
