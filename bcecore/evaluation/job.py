@@ -71,6 +71,7 @@ class EvaluationJob:
         self._config = config
         self._request = request
         self._watcher = watcher
+        self._last_step = last_step
         self._weights = {step: find_weights(run_directory, step, last_step) for step in request.checkpoints}
         self._using = arithmetic(config)
         self._tokenizer, fingerprint = load_run_tokenizer(run_directory)
@@ -153,7 +154,8 @@ class EvaluationJob:
         """The model at `step`; one is in memory at a time, and none for a checkpoint that is scored already."""
         if self._loaded is None or self._loaded[0] != step:
             self._loaded = None
-            weights = self._weights[step]
+            # Looked for once more: a run that went on from an earlier step may have set it aside since.
+            weights = find_weights(self._run_directory, step, self._last_step)
             longest = max(split.block_size for split in self._request.splits)
             self._loaded = step, load_forward(self._config, self._run_directory, weights, self._using, longest)
         return self._loaded[1]

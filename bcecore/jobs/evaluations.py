@@ -17,6 +17,7 @@ from bcecore.jobs.election import wake
 from bcecore.jobs.local import reconciled
 from bcecore.store.checkpoints import checkpoint_steps
 from bcecore.store.evaluations import EvaluationRecord, EvaluationRequest, EvaluationStore, SplitTexts, refuse_imported
+from bcecore.store.record import WAITING
 from bcecore.store.requests import clear_stop
 from bcecore.store.runs import MAX_NAME_CHARACTERS, RunStore
 
@@ -25,9 +26,14 @@ FINAL = 0
 
 
 def evaluable_steps(store: RunStore, run_id: str) -> list[int]:
-    """The steps at which a run can be evaluated, ascending: its whole checkpoints, and the end of a finished run."""
+    """The steps at which a run can be evaluated, ascending: its whole checkpoints, and the end of a finished run.
+
+    Of a run that waits to go on from a step, those beyond it are about to be set aside.
+    """
     record, directory = store.record(run_id), store.directory(run_id)
     steps = set(checkpoint_steps(directory))
+    if record.status in (*WAITING, "starting") and record.resume_from is not None and record.resume_from.isdecimal():
+        steps = {step for step in steps if step <= int(record.resume_from)}
     if record.status == "finished" and record.step_reached is not None and (directory / "model").is_dir():
         steps.add(record.step_reached)
     return sorted(steps)

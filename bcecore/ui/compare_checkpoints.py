@@ -82,7 +82,7 @@ def _run_chosen() -> None:
 
 def _steps(store: RunStore, run_id: str, live: bool) -> None:
     records = current_records(store)
-    news.tell(records)
+    news.tell([*records, *evaluations.current_evaluations(store)])
     record = next((record for record in records if record.id == run_id), None)
     if record is None or live != _is_live(store, record):
         st.rerun(scope="app")  # deleted, begun or ended: the page is drawn anew

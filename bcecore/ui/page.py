@@ -15,6 +15,7 @@ import streamlit as st
 
 from bcecore.errors import BceError
 from bcecore.jobs.election import see_to_supervisor
+from bcecore.jobs.evaluations import current_evaluations
 from bcecore.jobs.local import current_records
 from bcecore.store.runs import RunStore
 from bcecore.ui import dialogs, news
@@ -70,7 +71,7 @@ def begin(title: str) -> RunStore:
     store = RunStore()
     dialogs.arrive(title)
     keep_supervised(store)
-    news.tell(current_records(store))
+    news.tell([*current_records(store), *current_evaluations(store)])
     return store
 
 

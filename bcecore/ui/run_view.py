@@ -10,6 +10,7 @@ import streamlit as st
 
 from bcecore.config import RunConfig
 from bcecore.errors import RunError
+from bcecore.jobs.evaluations import current_evaluations
 from bcecore.jobs.local import current_records, reconciled
 from bcecore.report.acting import Acting, Light, acting
 from bcecore.report.imported_headline import headline
@@ -122,13 +123,16 @@ def _run(store: RunStore, run_id: str, config: RunConfig | None, live: bool) -> 
     if live:
         keep_supervised(store)
     records = current_records(store)
-    news.tell(records)
+    found = current_evaluations(store)
+    news.tell([*records, *found])
     with open_history(store, run_id) as history:
         latest = history.last
         summary = summarise(history.series)
         imported = headline(history) if config is None else None
         color = run_color(config, history.keys)
-    place = outlook(store, records).get(run_id) if record.status in WAITING else None
+    place = None
+    if record.status in WAITING:
+        place = outlook(store, records, found).get(run_id)
     _header(record, latest.get("tokens_per_second"), place)
     show_bar(store, record, config)
     with st.container(key="notice"):

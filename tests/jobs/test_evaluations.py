@@ -198,6 +198,21 @@ def test_a_resume_needs_its_checkpoints(asleep: RunStore) -> None:
     assert EvaluationStore(asleep).record(key).status == "removed"
 
 
+def test_a_run_does_not_go_back_behind_a_checkpoint_that_is_needed(asleep: RunStore) -> None:
+    run_id = example_run(asleep, "stopped", checkpoints=(50, 100))
+    key = evaluations.submit(asleep, run_id, [texts()], steps=[100]).key
+    with pytest.raises(
+        RunError, match=r"cannot go on from step 50 now: an evaluation needs its checkpoint at step 100"
+    ):
+        control.resume(asleep, run_id, 50)
+    assert asleep.record(run_id).status == "stopped"
+    queue.remove(asleep, key)
+    control.resume(asleep, run_id, 50)
+    assert evaluations.evaluable_steps(asleep, run_id) == [50]
+    with pytest.raises(RunError, match="has no checkpoint at step 100"):
+        evaluations.resume(asleep, key)
+
+
 def test_a_stop_is_asked_for_once(asleep: RunStore) -> None:
     run_id = finished(asleep)
     waits = queued(asleep, run_id)
