@@ -250,13 +250,14 @@ class EvaluationStore(RecordStore[EvaluationRecord]):
     def keys(self, run_id: str | None = None) -> list[str]:
         """The keys of all evaluations, of one run or of all."""
         found = []
-        for run in self._runs.ids() if run_id is None else [run_id]:
-            directory = self._runs.root / run / EVALUATIONS
+        # Every page looks here, and with ten thousand runs one question for each is what it costs.
+        for run in self._runs.names() if run_id is None else [run_id]:
+            directory = f"{self._runs.root}{os.sep}{run}{os.sep}{EVALUATIONS}"
             try:
                 names = [entry.name for entry in os.scandir(directory) if JOB_ID.fullmatch(entry.name)]
             except (FileNotFoundError, NotADirectoryError):
                 continue  # most runs have none
-            found += [f"{run}/{name}" for name in names if self.has_record(directory / name)]
+            found += [f"{run}/{name}" for name in names if self.has_record(Path(directory) / name)]
         return found
 
     def records(self, run_id: str | None = None) -> list[EvaluationRecord]:
