@@ -28,6 +28,7 @@ from bcecore.ui.page import ABOUT_PAGE, HOME_PAGE, LAUNCH_PAGE, RUN_PARAMETER, k
 from bcecore.ui.queue_outlook import outlook
 from bcecore.ui.run_actions import show_bar
 from bcecore.ui.run_charts import show_charts
+from bcecore.ui.run_checkpoints import evaluate_link
 from bcecore.ui.run_details import show_details
 from bcecore.ui.run_dialogs import show_dialogs
 from bcecore.ui.words import STATUS_WORDS, duration, moment, number, plain
@@ -191,7 +192,9 @@ def _finished(record: RunRecord, config: RunConfig, summary: RunSummary) -> None
         on = "held-out text" if config.data.holds_out else "the training lines that were re-used for checking"
         words += f" CE on {on} was best at step {best.step:,}: {number(best.value)}."
     st.success(f"{words} The model and its checkpoints are kept with the run.", icon=":material/check_circle:")
-    st.page_link(LAUNCH_PAGE, label="Start another run", icon=":material/rocket_launch:")
+    with st.container(horizontal=True, key="after-the-end"):
+        evaluate_link(record.id, "Evaluate it on texts of your choice")
+        st.page_link(LAUNCH_PAGE, label="Start another run", icon=":material/rocket_launch:", width="content")
 
 
 def _failed(store: RunStore, record: RunRecord) -> None:
