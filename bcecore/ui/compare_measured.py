@@ -71,6 +71,7 @@ def show_measured(
     """A box for each text, and below what changed text by text; returns the steps that were measured somewhere."""
     found = on_texts(store, records, steps)
     if found:
+        st.header("Measured on texts", anchor=False)
         show_doubts(run, config, [text.split for text in found])
     for number, text in enumerate(found):
         sides = [measured for measured, _ in text.sides.values()]
