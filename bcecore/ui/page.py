@@ -47,10 +47,13 @@ _FAVICON = (
 )
 # Streamlit's own sign that a script is at work comes with a "Stop" button, which beside a training run would be taken
 # for a way to stop that.
-# The accent colour is too near the dark background to be read as text, which Streamlit makes of it in a chosen option.
+# The accent colour is too near the dark background to be read as text, which Streamlit makes of it in a chosen option
+# or tab.
 _STYLE = """<style>
 [data-testid='stStatusWidget'] { display: none; }
-[role='radio'][data-selected='true'] p { color: color-mix(in srgb, currentColor 55%, CanvasText); }
+[data-testid='stButtonGroup'] [data-selected='true'] p, [role='tab'][aria-selected='true'] p {
+  color: color-mix(in srgb, currentColor 55%, CanvasText);
+}
 </style>"""
 
 
