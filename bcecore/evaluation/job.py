@@ -23,14 +23,8 @@ from bcecore.evaluation.pages import Row, pages
 from bcecore.evaluation.scoring import score_page
 from bcecore.evaluation.summarising import Totals, summary
 from bcecore.files import read_json
-from bcecore.store.evaluations import (
-    RESULT_FILE,
-    EvaluationRequest,
-    SplitSpec,
-    parts,
-    write_part,
-    write_result,
-)
+from bcecore.store.evaluations import RESULT_FILE, EvaluationRequest, SplitSpec, write_result
+from bcecore.store.examples import parts, write_part
 from bcecore.training.memory import MEMORY_FILE
 from bcecore.training.regularizer import COMPONENTS
 

@@ -23,14 +23,8 @@ from transformers.utils import logging as transformers_logging
 from bcecore.errors import BceError, DiskFullError, RunError, StopRequested
 from bcecore.evaluation.job import EvaluationJob
 from bcecore.files import delete_leftovers
-from bcecore.store.evaluations import (
-    EXAMPLES_FILE,
-    EvaluationProgress,
-    EvaluationRequest,
-    EvaluationStore,
-    evaluation_at,
-    merge_parts,
-)
+from bcecore.store.evaluations import EvaluationProgress, EvaluationRequest, EvaluationStore, evaluation_at
+from bcecore.store.examples import EXAMPLES_FILE, merge_parts
 from bcecore.store.identity import own_identity
 from bcecore.store.record import Failure, Status, now
 from bcecore.store.requests import STOP_REQUEST, clear_stop

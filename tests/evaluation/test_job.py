@@ -13,7 +13,8 @@ from bcecore.errors import RunError, StopRequested
 from bcecore.evaluation import job as module
 from bcecore.evaluation import pages
 from bcecore.store.checkpoints import supersede
-from bcecore.store.evaluations import EvaluationRecord, EvaluationStore, merge_parts, parts
+from bcecore.store.evaluations import EvaluationRecord, EvaluationStore
+from bcecore.store.examples import merge_parts, parts
 from bcecore.store.runs import RunStore
 from tests.evaluation.scored import Unwatched, job_of, make_evaluation, rows_of, trained_run
 

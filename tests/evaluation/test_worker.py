@@ -8,7 +8,8 @@ import filelock
 import pytest
 
 from bcecore.jobs import local
-from bcecore.store.evaluations import EvaluationRecord, EvaluationStore, parts
+from bcecore.store.evaluations import EvaluationRecord, EvaluationStore
+from bcecore.store.examples import parts
 from bcecore.store.requests import STOP_REQUEST, StopRequest, write_stop
 from bcecore.store.runs import RunStore
 from tests.evaluation.scored import make_evaluation, rows_of, run_worker

@@ -20,7 +20,8 @@ from bcecore.jobs.election import is_supervised, wake
 from bcecore.jobs.local import reconciled
 from bcecore.jobs.submit import submit as submit_run
 from bcecore.jobs.warm import WarmParent
-from bcecore.store.evaluations import EvaluationRecord, EvaluationStore, SplitTexts, parts
+from bcecore.store.evaluations import EvaluationRecord, EvaluationStore, SplitTexts
+from bcecore.store.examples import parts
 from bcecore.store.identity import ProcessIdentity, identity_of, own_identity
 from bcecore.store.preferences import save_preferences
 from bcecore.store.record import Status
