@@ -35,6 +35,27 @@ def store(tmp_path: Path) -> RunStore:
     return RunStore(tmp_path / "runs")
 
 
+@pytest.fixture
+def command(store: RunStore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Run a command on the store, without a supervisor; returns what it prints. Input errors are returned too."""
+    from bcecore.cli import main
+    from bcecore.jobs import control, evaluations
+
+    for module in (control, evaluations):
+        monkeypatch.setattr(module, "wake", lambda _store: None)
+
+    def run(*arguments: str) -> str:
+        status = main([*arguments, "--runs-dir", str(store.root)])
+        printed = capsys.readouterr()
+        if status == 2:
+            assert printed.out == "" and "Traceback" not in printed.err
+            return printed.err
+        assert status == 0, printed.err
+        return printed.out
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The real inputs, which are not part of the project."""

@@ -26,24 +26,6 @@ from tests.jobs.test_supervisor import small
 Command = Callable[..., str]
 
 
-@pytest.fixture
-def command(store: RunStore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run a command on the store, without a supervisor; returns what it prints. Input errors are returned too."""
-    for module in (control, evaluations):
-        monkeypatch.setattr(module, "wake", lambda _store: None)
-
-    def run(*arguments: str) -> str:
-        status = main([*arguments, "--runs-dir", str(store.root)])
-        printed = capsys.readouterr()
-        if status == 2:
-            assert printed.out == "" and "Traceback" not in printed.err
-            return printed.err
-        assert status == 0, printed.err
-        return printed.out
-
-    return run
-
-
 def trained(store: RunStore, name: str = "mine") -> str:
     """A run that looks finished, with its text, tokenizer and two checkpoints."""
     config = example_config(model__vocab_size=300, data__block_size=32)

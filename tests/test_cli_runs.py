@@ -9,35 +9,19 @@ from pathlib import Path
 import pytest
 
 from bcecore.cli import main
-from bcecore.jobs import control, queue
+from bcecore.jobs import queue
 from bcecore.store.record import Failure, Status
 from bcecore.store.requests import read_stop
 from bcecore.store.runs import RunStore
 from bcecore.store.trash import trash
 from tests.examples import example_run
 
+Command = Callable[..., str]
+
 SMALL = [
     *("--set", "model.hidden_size=32", "--set", "model.intermediate_size=64", "--set", "model.vocab_size=300"),
     *("--set", "training.warmup_steps=2", "--set", "bce.warmup_steps=2"),
 ]
-Command = Callable[..., str]
-
-
-@pytest.fixture
-def command(store: RunStore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run a command on the store, without a supervisor; returns what it prints. Input errors are returned too."""
-    monkeypatch.setattr(control, "wake", lambda store: None)
-
-    def run(*arguments: str) -> str:
-        status = main([*arguments, "--runs-dir", str(store.root)])
-        printed = capsys.readouterr()
-        if status == 2:
-            assert printed.out == "" and "Traceback" not in printed.err
-            return printed.err
-        assert status == 0, printed.err
-        return printed.out
-
-    return run
 
 
 def test_stop_in_words(store: RunStore, command: Command) -> None:

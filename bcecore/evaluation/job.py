@@ -23,14 +23,8 @@ from bcecore.evaluation.pages import Row, pages
 from bcecore.evaluation.scoring import score_page
 from bcecore.evaluation.summarising import Totals, summary
 from bcecore.files import read_json
-from bcecore.store.evaluations import (
-    RESULT_FILE,
-    EvaluationRequest,
-    SplitSpec,
-    parts,
-    write_part,
-    write_result,
-)
+from bcecore.store.evaluations import RESULT_FILE, EvaluationRequest, SplitSpec, write_result
+from bcecore.store.examples import parts, write_part
 from bcecore.training.memory import MEMORY_FILE
 from bcecore.training.regularizer import COMPONENTS
 
@@ -45,6 +39,9 @@ class Watcher(Protocol):
 
     def at(self, done: int) -> None:
         """So many examples are done."""
+
+    def kept(self, done: int) -> None:
+        """So many examples are written down: they stay whatever happens."""
 
 
 class EvaluationJob:
@@ -68,6 +65,7 @@ class EvaluationJob:
         self._config = config
         self._request = request
         self._watcher = watcher
+        self._last_step = last_step
         self._weights = {step: find_weights(run_directory, step, last_step) for step in request.checkpoints}
         self._using = arithmetic(config)
         self._tokenizer, fingerprint = load_run_tokenizer(run_directory)
@@ -120,6 +118,7 @@ class EvaluationJob:
                 timing = self._earlier_timing(step, split)
             self._number += 1
             self._done += len(page)
+            self._watcher.kept(self._done)
             if is_new:
                 self._write(step, split, totals, rows, timing)
         if not is_new:
@@ -149,7 +148,8 @@ class EvaluationJob:
         """The model at `step`; one is in memory at a time, and none for a checkpoint that is scored already."""
         if self._loaded is None or self._loaded[0] != step:
             self._loaded = None
-            weights = self._weights[step]
+            # Looked for once more: a run that went on from an earlier step may have set it aside since.
+            weights = find_weights(self._run_directory, step, self._last_step)
             longest = max(split.block_size for split in self._request.splits)
             self._loaded = step, load_forward(self._config, self._run_directory, weights, self._using, longest)
         return self._loaded[1]

@@ -23,14 +23,8 @@ from transformers.utils import logging as transformers_logging
 from bcecore.errors import BceError, DiskFullError, RunError, StopRequested
 from bcecore.evaluation.job import EvaluationJob
 from bcecore.files import delete_leftovers
-from bcecore.store.evaluations import (
-    EXAMPLES_FILE,
-    EvaluationProgress,
-    EvaluationRequest,
-    EvaluationStore,
-    evaluation_at,
-    merge_parts,
-)
+from bcecore.store.evaluations import EvaluationProgress, EvaluationRequest, EvaluationStore, evaluation_at
+from bcecore.store.examples import EXAMPLES_FILE, merge_parts
 from bcecore.store.identity import own_identity
 from bcecore.store.record import Failure, Status, now
 from bcecore.store.requests import STOP_REQUEST, clear_stop
@@ -92,7 +86,7 @@ class _Session:
         self._stop_file = str(directory / STOP_REQUEST)
         self._signalled = False
         self._total = 0
-        self._first = self._done = 0
+        self._first = self._done = self._kept = 0
         self._started = now()
         self._written = self._said = time.monotonic()
         self._seen: deque[tuple[float, int]] = deque(maxlen=_PACE_MOMENTS)
@@ -128,7 +122,7 @@ class _Session:
                 self,
             ).run()
         merge_parts(self._directory)
-        self._done = self._total
+        self._done = self._kept = self._total
 
     def _begin_running(self) -> EvaluationRequest:
         record = self._store.record(self._key)
@@ -178,9 +172,14 @@ class _Session:
             left = f", about {(self._total - done) / pace:,.0f} s left" if pace else ""
             say(f"{done:,} of {self._total:,} examples{left}")
 
+    def kept(self, done: int) -> None:
+        """See `Watcher`."""
+        self._kept = done
+
     def _progress(self) -> EvaluationProgress:
         return EvaluationProgress(
             done=self._done,
+            kept=self._kept,
             total=self._total,
             updated=now(),
             session_start_done=self._first,

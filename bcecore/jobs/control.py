@@ -13,7 +13,7 @@ from bcecore.jobs.local import reconciled
 from bcecore.jobs.queue import Job
 from bcecore.jobs.submit import submit
 from bcecore.store.checkpoints import checkpoint_steps
-from bcecore.store.evaluations import EvaluationStore, store_of
+from bcecore.store.evaluations import EvaluationStore, awaited_steps, store_of
 from bcecore.store.record import RunRecord, now
 from bcecore.store.requests import StopRequest, ask, clear_stop, read_stop, write_stop
 from bcecore.store.runs import RunStore, check_name
@@ -67,7 +67,8 @@ def resume(store: RunStore, run_id: str, from_step: int | None = None) -> RunRec
     """Put a run that did not finish back into the queue, to go on from its last whole checkpoint or a chosen one.
 
     Without any checkpoint it begins anew. Harmless if it waits already. Raises RunError for a run that is finished or
-    at work, and for a step without a whole checkpoint.
+    at work, for a step without a whole checkpoint, and where an evaluation still needs a later one, which would be set
+    aside.
     """
     with queue.changing(store):
         record = store.record(run_id)
@@ -83,6 +84,12 @@ def resume(store: RunStore, run_id: str, from_step: int | None = None) -> RunRec
         if from_step is not None and from_step not in steps:
             there = ", ".join(f"{step:,}" for step in steps) or "none"
             raise RunError(f"Run {run_id} has no whole checkpoint at step {from_step:,}. Whole ones: {there}.")
+        needed = max(awaited_steps(directory), default=0)
+        if from_step is not None and needed > from_step:
+            raise RunError(
+                f"Run {run_id} cannot go on from step {from_step:,} now: an evaluation needs its checkpoint at step "
+                f"{needed:,}, which is then set aside. Let it finish, or stop it or take it out of the queue."
+            )
         # What never started begins where it was to begin.
         place = record.resume_from if record.status == "removed" else "last"
         clear_stop(directory)

@@ -18,6 +18,7 @@ from bcecore.jobs.election import wake
 from bcecore.jobs.local import reconciled
 from bcecore.store.checkpoints import checkpoint_steps
 from bcecore.store.evaluations import EvaluationRecord, EvaluationRequest, EvaluationStore, SplitTexts, refuse_imported
+from bcecore.store.record import WAITING
 from bcecore.store.requests import clear_stop
 from bcecore.store.runs import MAX_NAME_CHARACTERS, RunStore
 
@@ -26,9 +27,14 @@ FINAL = 0
 
 
 def evaluable_steps(store: RunStore, run_id: str) -> list[int]:
-    """The steps at which a run can be evaluated, ascending: its whole checkpoints, and the end of a finished run."""
+    """The steps at which a run can be evaluated, ascending: its whole checkpoints, and the end of a finished run.
+
+    Of a run that waits to go on from a step, those beyond it are about to be set aside.
+    """
     record, directory = store.record(run_id), store.directory(run_id)
     steps = set(checkpoint_steps(directory))
+    if record.status in (*WAITING, "starting") and record.resume_from is not None and record.resume_from.isdecimal():
+        steps = {step for step in steps if step <= int(record.resume_from)}
     if record.status == "finished" and record.step_reached is not None and (directory / "model").is_dir():
         steps.add(record.step_reached)
     return sorted(steps)
@@ -160,10 +166,16 @@ def resume(store: RunStore, key: str) -> EvaluationRecord:
 
 
 def delete(store: RunStore, key: str) -> None:
-    """Delete an evaluation for good. Raises RunError for one that is at work or waits in the queue."""
+    """Delete an evaluation for good, one whose record is damaged too.
+
+    Raises RunError for one that is at work or waits in the queue.
+    """
     evaluations = EvaluationStore(store)
     with queue.changing(store):
-        record = reconciled(evaluations, evaluations.record(key))
+        evaluations.directory(key)  # raises if there is none
+        # A damaged record is listed too, as crashed.
+        listed = current_evaluations(store, key.partition("/")[0])
+        record = next(record for record in listed if record.key == key)
         if not record.is_over:
             how = "Stop it first." if record.is_active else "Take it out of the queue first."
             raise RunError(f"Evaluation {key} is {record.status} and cannot be deleted. {how}")

@@ -1,4 +1,4 @@
-"""When the waiting runs will start and end, as far as that can be foreseen."""
+"""When the waiting runs and evaluations will start and end, as far as that can be foreseen."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bcecore.store.record import RunRecord
+from bcecore.store.record import JobRecord
 
 
 @dataclass(frozen=True)
@@ -18,34 +18,34 @@ class Expected:
 
 
 def forecast(
-    active: Sequence[RunRecord],
-    waiting: Sequence[RunRecord],
+    active: Sequence[JobRecord],
+    waiting: Sequence[JobRecord],
     *,
     kinds: Mapping[str, str],
     slots: Mapping[str, int],
     seconds: Mapping[str, float | None],
 ) -> dict[str, Expected]:
-    """What to expect of each waiting run that is not held.
+    """What to expect of each waiting job that is not held, by its key.
 
-    `kinds` is the kind of device of every run, `slots` how many runs fit on each kind, `seconds` how long every run
-    will take from its start, and a run at work from now on; None where that is not known.
+    `kinds` is the kind of device of every job, `slots` how many jobs fit on each kind, `seconds` how long every job
+    will take from its start, and one at work from now on; None where that is not known.
     """
     free: dict[str, list[float | None]] = {}
     for record in active:
-        free.setdefault(kinds[record.id], []).append(seconds[record.id])
+        free.setdefault(kinds[record.key], []).append(seconds[record.key])
     expected: dict[str, Expected] = {}
     places: dict[str, _Places] = {}
     for record in waiting:
         if record.status != "queued":
             continue
-        kind = kinds[record.id]
+        kind = kinds[record.key]
         if kind not in places:
             places[kind] = _Places(free.get(kind, []), slots.get(kind, 1))
         start = places[kind].next_free()
-        takes = seconds[record.id]
+        takes = seconds[record.key]
         finish = None if start is None or takes is None else start + takes
         places[kind].take(finish)
-        expected[record.id] = Expected(start, finish)
+        expected[record.key] = Expected(start, finish)
     return expected
 
 

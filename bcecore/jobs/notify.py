@@ -1,4 +1,4 @@
-"""Telling somebody outside that a run has ended, in bounded time; what goes wrong here never reaches a run."""
+"""Telling somebody outside that a run or an evaluation has ended, in bounded time. What fails here never hurts it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import subprocess
 import urllib.request
 from collections.abc import Callable
 
+from bcecore.jobs.queue import Job
 from bcecore.store.preferences import Preferences
-from bcecore.store.record import RunRecord
 
 _SECONDS = 15.0
 
 
-def notify(preferences: Preferences, record: RunRecord, say: Callable[[str], None]) -> None:
+def notify(preferences: Preferences, record: Job, say: Callable[[str], None]) -> None:
     """Run the command and post to the webhook that are set on this machine. What fails is said, not raised."""
     if not preferences.notifies:
         return
@@ -24,9 +24,10 @@ def notify(preferences: Preferences, record: RunRecord, say: Callable[[str], Non
         _post(preferences.notify_webhook, record, say)
 
 
-def _run_command(command: str, record: RunRecord, say: Callable[[str], None]) -> None:
+def _run_command(command: str, record: Job, say: Callable[[str], None]) -> None:
     environment = os.environ | {
-        "BCE_RUN_ID": record.id,
+        "BCE_JOB": record.noun,
+        "BCE_RUN_ID": record.run_id,
         "BCE_RUN_NAME": record.name,
         "BCE_RUN_STATUS": record.status,
     }
@@ -58,14 +59,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _post(address: str, record: RunRecord, say: Callable[[str], None]) -> None:
-    progress = record.progress
+def _post(address: str, record: Job, say: Callable[[str], None]) -> None:
+    done, total = record.counts or (None, None)
     content = {
-        "run": record.id,
+        "job": record.noun,
+        "run": record.run_id,
+        "evaluation": record.id if record.key != record.run_id else None,
         "name": record.name,
         "status": record.status,
-        "step": progress.step if progress else None,
-        "total_steps": progress.total_steps if progress else None,
+        # Steps of a run, texts of an evaluation.
+        "done": done,
+        "total": total,
         "message": record.failure.message if record.failure else None,
         # The one key that the usual chat services show.
         "text": f"{record.name}: {record.status}",

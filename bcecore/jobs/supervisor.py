@@ -198,7 +198,7 @@ class Supervisor:
     def _tell(self, job: Job) -> None:
         self._say(f"{job.key} has {job.status}.")
         preferences = load_preferences(self._store)
-        if preferences.notifies and isinstance(job, RunRecord):  # the settings speak of runs
+        if preferences.notifies:
             threading.Thread(target=notify, args=(preferences, job, self._say), daemon=True).start()
 
     # -- stopping

@@ -155,9 +155,12 @@ def comparison_sentence(comparison: Comparison, first: str, second: str) -> str:
 
 
 def _worth(comparison: Comparison) -> int:
-    """Decimals that a difference is worth: to the first digit of how uncertain it is."""
-    half = (comparison.high - comparison.low) / 2 or abs(comparison.difference.value)
-    return max(3, -math.floor(math.log10(half))) if half else 3
+    """Decimals that a difference is worth: to the first digit of how uncertain it is, and four of its own at most."""
+    size = abs(comparison.difference.value)
+    half = (comparison.high - comparison.low) / 2 or size
+    decimals = -math.floor(math.log10(half)) if half else 3
+    # The same change on every text leaves nothing but rounding uncertain.
+    return max(3, min(decimals, 3 - math.floor(math.log10(size))) if size else decimals)
 
 
 def comparison_cautions(comparison: Comparison) -> list[str]:

@@ -105,7 +105,8 @@ def confusion_chart(metrics: LabelMetrics) -> alt.LayerChart:
     if len(labels) <= MAX_NUMBERED_LABELS:
         numbers = base.mark_text(fontSize=15, color=_INK, aria=False)
         layers.append(numbers.encode(text=alt.Text("texts:Q", format=",d")))
-    height = 30 + _CELL * len(labels) if len(labels) <= MAX_NUMBERED_LABELS else 480
+    # The axis titles need their room, however few labels there are.
+    height = max(60 + _CELL * len(labels), 170) if len(labels) <= MAX_NUMBERED_LABELS else 480
     chart = alt.LayerChart(layer=layers).resolve_scale(color="independent")
     sized: alt.LayerChart = chart.properties(height=height, padding=_PADDING)
     return sized

@@ -80,16 +80,16 @@ def unsaved_words(record: RunRecord, steps: list[int]) -> str:
 
 
 def place_words(place: int | None) -> str:
-    """Where a waiting run stands among those that will start, counted from 1: `2nd in the queue`; None: held."""
+    """Where a waiting job stands among those that will start, counted from 1: `2nd in the queue`; None: held."""
     if place is None:
         return "On hold: keeps its place in the queue, and starts only after it is released"
     return "Next in the queue" if place == 1 else f"{_ordinal(place)} in the queue"
 
 
 def expected_words(start: float | None, finish: float | None) -> str:
-    """When a waiting run will start and be done, in seconds from now; None for what cannot be said."""
+    """When a waiting job will start and be done, in seconds from now; None for what cannot be said."""
     if start is None:
-        return "starts after the runs before it"
+        return "starts after those before it"
     begins = "starts in a moment" if start < 1 else f"starts in about {roughly(start)}"
     return begins if finish is None else f"{begins}, done in about {roughly(finish)}"
 

@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bcecore.errors import RunError
-from bcecore.files import disk_full_explained, read_json, replacing, write_json
+from bcecore.files import disk_full_explained, read_json, write_json
+from bcecore.store.examples import read_examples
 from bcecore.store.identity import place_of
 from bcecore.store.record import Failure, JobRecord, RunRecord, now
 from bcecore.store.records import RecordStore
@@ -39,13 +40,8 @@ if TYPE_CHECKING:
 
 EVALUATIONS = "evaluations"
 RESULT_FILE = "result.json"
-EXAMPLES_FILE = "examples.parquet"
 LOG_FILE = "job.log"
-_PARTS = "parts"
 _READ_TRIES = 5
-
-BCE_COMPONENTS = ("rl", "iso", "dcycle", "dbscan", "auto", "bayes", "fuzzy", "ethics", "master")
-"""Names of the regulariser's parts; the examples have a column `bce_<name>` for each (DESIGN §5)."""
 
 MAX_SPLIT_NAME_CHARACTERS = 60
 SplitKind = Literal["own", "file", "hub", "labelled"]
@@ -169,6 +165,8 @@ class EvaluationProgress(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     done: int
+    kept: int = 0
+    """Of them written down, page by page: what stays when the process ends now."""
     total: int
     updated: datetime
     session_start_done: int = 0
@@ -199,8 +197,11 @@ class EvaluationRecord(JobRecord):
 
     @property
     def counts(self) -> tuple[int, int] | None:
-        """Examples that are done, and all of them."""
-        return (self.progress.done, self.progress.total) if self.progress else None
+        """Examples that are done, and all of them; once it has ended early, those that it has kept."""
+        if self.progress is None:
+            return None
+        has_lost = not self.is_active and self.status != "finished"
+        return (self.progress.kept if has_lost else self.progress.done), self.progress.total
 
 
 class EvaluationStore(RecordStore[EvaluationRecord]):
@@ -250,13 +251,14 @@ class EvaluationStore(RecordStore[EvaluationRecord]):
     def keys(self, run_id: str | None = None) -> list[str]:
         """The keys of all evaluations, of one run or of all."""
         found = []
-        for run in self._runs.ids() if run_id is None else [run_id]:
-            directory = self._runs.root / run / EVALUATIONS
+        # Every page looks here, and with ten thousand runs one question for each is what it costs.
+        for run in self._runs.names() if run_id is None else [run_id]:
+            directory = f"{self._runs.root}{os.sep}{run}{os.sep}{EVALUATIONS}"
             try:
                 names = [entry.name for entry in os.scandir(directory) if JOB_ID.fullmatch(entry.name)]
             except (FileNotFoundError, NotADirectoryError):
                 continue  # most runs have none
-            found += [f"{run}/{name}" for name in names if self.has_record(directory / name)]
+            found += [f"{run}/{name}" for name in names if self.has_record(Path(directory) / name)]
         return found
 
     def records(self, run_id: str | None = None) -> list[EvaluationRecord]:
@@ -308,7 +310,7 @@ class EvaluationStore(RecordStore[EvaluationRecord]):
         directory = self.directory(key)
         for attempt in range(_READ_TRIES):
             try:
-                return _read_examples(directory, None if columns is None else list(columns), filters)
+                return read_examples(directory, None if columns is None else list(columns), filters)
             except FileNotFoundError:  # its parts were put together a moment ago
                 if attempt == _READ_TRIES - 1:
                     raise
@@ -410,107 +412,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-# -- examples
-
-
-def examples_schema() -> pyarrow.Schema:
-    """The columns of the examples, one row for each checkpoint, split and example.
-
-    On and off need none: the objective is `ce` plus the weight (in the result) times `bce_loss`.
-    """
-    import pyarrow as pa
-
-    return pa.schema(
-        [
-            pa.field("checkpoint", pa.int32()),  # its step
-            pa.field("split", pa.string()),  # its name
-            pa.field("example", pa.int32()),  # the row in the split's file, from 0
-            pa.field("text", pa.string()),
-            pa.field("label", pa.string()),  # null in a set without labels
-            pa.field("tokens", pa.int32()),  # predicted ones
-            pa.field("length", pa.int32()),  # tokens of the whole text, special ones included
-            pa.field("bytes", pa.int32()),  # UTF-8 bytes of what was scored
-            pa.field("windows", pa.int32()),
-            pa.field("cut", pa.bool_()),  # whether the end of the text was not scored
-            pa.field("ce", pa.float64()),  # nats per predicted token
-            pa.field("nll", pa.float64()),  # nats, the sum
-            pa.field("bce_loss", pa.float64()),
-            *(pa.field(f"bce_{name}", pa.float64()) for name in BCE_COMPONENTS),
-            # One value for each predicted token; starts and ends count characters of the text.
-            pa.field("token_ids", pa.list_(pa.int32())),
-            pa.field("token_nll", pa.list_(pa.float32())),
-            pa.field("token_starts", pa.list_(pa.int32())),
-            pa.field("token_ends", pa.list_(pa.int32())),
-            # In a labelled set: the log-likelihood of each of the split's labels, the same for a token, and the label
-            # with the highest.
-            pa.field("label_scores", pa.list_(pa.float64())),
-            pa.field("label_means", pa.list_(pa.float64())),
-            pa.field("predicted", pa.string()),
-        ]
-    )
-
-
-def parts(directory: Path) -> list[Path]:
-    """The parts of the evaluation in `directory` that are whole, in the order in which they were written."""
-    return sorted((directory / _PARTS).glob("part-*.parquet"))
-
-
-def write_part(directory: Path, number: int, rows: Iterable[dict[str, Any]]) -> Path:
-    """Write one part of the examples, atomically; keys as in `examples_schema`, missing ones are null.
-
-    Raises ValueError for other keys, DiskFullError.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    rows, schema = list(rows), examples_schema()
-    unknown = {key for row in rows for key in row} - set(schema.names)
-    if unknown:  # Arrow would leave them out without a word
-        raise ValueError(f"examples have no {', '.join(sorted(unknown))}")
-    table = pa.Table.from_pylist(rows, schema=schema)
-    path = directory / _PARTS / f"part-{number:05d}.parquet"
-    with disk_full_explained(path):
-        path.parent.mkdir(exist_ok=True)
-        with replacing(path) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
-    return path
-
-
-def merge_parts(directory: Path) -> Path:
-    """Put the parts together as `examples.parquet`, in their order, then delete them; returns its path.
-
-    One part at a time is in memory. After a merge that was cut short it can be called again, and also where there is
-    nothing left to merge. Raises DiskFullError; the parts then stay.
-    """
-    import pyarrow.parquet as pq
-
-    path = directory / EXAMPLES_FILE
-    if not path.exists():
-        schema = examples_schema()
-        with (
-            disk_full_explained(path),
-            replacing(path) as temporary,
-            pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
-        ):
-            for part in parts(directory):
-                writer.write_table(pq.read_table(part, schema=schema))
-    shutil.rmtree(directory / _PARTS, ignore_errors=True)
-    return path
-
-
-def _read_examples(
-    directory: Path, columns: list[str] | None, filters: list[tuple[str, str, Any]] | None
-) -> pyarrow.Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    whole = directory / EXAMPLES_FILE
-    files = [whole] if whole.exists() else parts(directory)
-    schema = examples_schema()
-    if not files:
-        empty = schema.empty_table()
-        return empty if columns is None else empty.select(columns)
-    tables = [pq.read_table(file, columns=columns, filters=filters, schema=schema) for file in files]
-    return pa.concat_tables(tables)

@@ -9,18 +9,10 @@ import numpy as np
 
 from bcecore.store.columns import Mask, Series, Steps, Values
 
-BCE_PARTS = (
-    "bce_rl",
-    "bce_iso",
-    "bce_dcycle",
-    "bce_dbscan",
-    "bce_auto",
-    "bce_bayes",
-    "bce_fuzzy",
-    "bce_ethics",
-    "bce_master",
-)
-"""The keys of the nine components of the BCE value."""
+BCE_COMPONENTS = ("rl", "iso", "dcycle", "dbscan", "auto", "bayes", "fuzzy", "ethics", "master")
+"""Names of the nine components of the BCE value (DESIGN §5)."""
+BCE_PARTS = tuple(f"bce_{name}" for name in BCE_COMPONENTS)
+"""Their keys in a log, and in the examples of an evaluation."""
 
 _ONLY_OURS = frozenset({"bce_weight", "bce_term", *BCE_PARTS})
 

@@ -35,9 +35,9 @@ class Preferences(BaseModel):
     warn_runs_gb: Annotated[float, Field(ge=0, le=1_000_000)] = 50.0
     """Say so when all runs together take more than this, in GB."""
     notify_command: str = ""
-    """Run by the shell when a run ends; BCE_RUN_ID, BCE_RUN_NAME and BCE_RUN_STATUS tell it which."""
+    """Run by the shell when a run or an evaluation ends; `jobs.notify` says which variables tell it which."""
     notify_webhook: str = ""
-    """Address to which a JSON object is posted when a run ends."""
+    """Address to which a JSON object is posted then."""
     machine: str = ""
     """The machine on which the command and the webhook were set."""
 

@@ -35,6 +35,11 @@ class RecordStore(Generic[R]):
         self._kind = (root, stem)
         self._file, self._copy, self._lock = f"{stem}.json", f"{stem}.copy.json", f"{stem}.lock"
 
+    @property
+    def noun(self) -> str:
+        """What a sentence calls one of these jobs."""
+        return self._model.noun
+
     def directory(self, key: str) -> Path:
         """The directory of a job. Raises RunError for a key that is none or whose job is not there."""
         raise NotImplementedError

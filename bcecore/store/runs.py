@@ -126,10 +126,10 @@ class RunStore(RecordStore[RunRecord]):
 
     def ids(self) -> list[str]:
         """The ids of all runs, newest first."""
-        return [name for name in self._names() if self.has_record(self.root / name)]
+        return [name for name in self.names() if self.has_record(self.root / name)]
 
-    def _names(self) -> list[str]:
-        """Everything that is named like a run, newest first."""
+    def names(self) -> list[str]:
+        """Everything that is named like a run, newest first; whether it is one costs a look more (`ids`)."""
         if not self.root.is_dir():
             if self.root.exists():
                 raise RunError(f"{self.root} is not a folder. Choose one with --runs-dir or {RUNS_DIR_VARIABLE}.")
@@ -142,7 +142,7 @@ class RunStore(RecordStore[RunRecord]):
 
         One that is damaged beyond reading is there too, as crashed with the reason: no run may disappear.
         """
-        return self._listed(self._names(), all_there_are=True)
+        return self._listed(self.names(), all_there_are=True)
 
     def _damaged(self, run_id: str, message: str) -> RunRecord:
         name, created = said_by(run_id)

@@ -10,13 +10,13 @@ from typing import Literal
 
 import streamlit as st
 
-from bcecore.ui.page import RUN_PARAMETER, RUNS_PARAMETER
+from bcecore.ui.page import RUN_PARAMETER, RUNS_PARAMETER, STEPS_PARAMETER
 
 Mode = Literal["runs", "checkpoints"]
 
 # More than any run has steps, and few enough for the numbers of a log.
 _DIGITS = 18
-_MODE, _BASELINE, _STEPS, _AT, _SHOWN, _SEEDS = "mode", "baseline", "steps", "at", "show", "seeds"
+_MODE, _BASELINE, _AT, _SHOWN, _SEEDS = "mode", "baseline", "at", "show", "seeds"
 
 
 def of_checkpoints(run_id: str) -> dict[str, str]:
@@ -92,12 +92,12 @@ def run() -> str | None:
 def set_run(run_id: str) -> None:
     """Compare steps of another run: the steps that were chosen are not its own."""
     _set(RUN_PARAMETER, run_id)
-    _set(_STEPS, None)
+    _set(STEPS_PARAMETER, None)
 
 
 def steps() -> tuple[list[int], list[str]]:
     """The steps to compare, in order; and what stands there in place of a step."""
-    texts = list(dict.fromkeys(st.query_params.get_all(_STEPS)))
+    texts = list(dict.fromkeys(st.query_params.get_all(STEPS_PARAMETER)))
     found = {text: as_step(text) for text in texts}
     return sorted({step for step in found.values() if step is not None}), [t for t in texts if found[t] is None]
 
@@ -110,7 +110,7 @@ def as_step(text: str) -> int | None:
 
 def set_steps(chosen: Sequence[int]) -> None:
     """Compare other steps."""
-    st.query_params[_STEPS] = [str(step) for step in sorted(set(chosen))]
+    st.query_params[STEPS_PARAMETER] = [str(step) for step in sorted(set(chosen))]
 
 
 def _set(name: str, value: str | None) -> None:

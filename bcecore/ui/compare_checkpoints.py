@@ -8,7 +8,7 @@ from dataclasses import replace
 import streamlit as st
 
 from bcecore.errors import RunError
-from bcecore.jobs import generation
+from bcecore.jobs import evaluations, generation
 from bcecore.jobs.local import current_records
 from bcecore.report.comparability import Side
 from bcecore.report.comparison import Compared, compare, nearest_step, shared_keys
@@ -20,9 +20,10 @@ from bcecore.store.runs import RunStore
 from bcecore.ui import compare_address as address
 from bcecore.ui import news
 from bcecore.ui.compare_generation import show_writing
+from bcecore.ui.compare_measured import show_measured, show_next_step
 from bcecore.ui.compare_sides import open_sides, option
 from bcecore.ui.compare_tables import card_keys, show_cards, show_others
-from bcecore.ui.live import REFRESH_SECONDS
+from bcecore.ui.live import REFRESH_SECONDS, configs_of
 from bcecore.ui.page import keep_supervised
 from bcecore.ui.words import plain
 
@@ -44,7 +45,11 @@ def show(store: RunStore, records: Sequence[RunRecord]) -> None:
 
 def _is_live(store: RunStore, record: RunRecord) -> bool:
     writing = generation.current(store, record.id)
-    return not record.is_over or (writing is not None and writing.state == "running")
+    return (
+        not record.is_over
+        or (writing is not None and writing.state == "running")
+        or any(not evaluation.is_over for evaluation in evaluations.current_evaluations(store, record.id))
+    )
 
 
 def _choose_run(known: dict[str, RunRecord]) -> str | None:
@@ -77,11 +82,11 @@ def _run_chosen() -> None:
 
 def _steps(store: RunStore, run_id: str, live: bool) -> None:
     records = current_records(store)
-    news.tell(records)
+    news.tell([*records, *evaluations.current_evaluations(store)])
     record = next((record for record in records if record.id == run_id), None)
     if record is None or live != _is_live(store, record):
         st.rerun(scope="app")  # deleted, begun or ended: the page is drawn anew
-    if not record.is_over:
+    if live:
         keep_supervised(store)
     saved = checkpoint_steps(store.directory(run_id))
     try:
@@ -106,7 +111,7 @@ def _steps(store: RunStore, run_id: str, live: bool) -> None:
 
     _say_what_is_not_there(logged, saved)
     _choose_steps(logged, saved, checked.tolist(), chosen)
-    _show_advice(advice, saved)
+    _answer(store, record, advice, chosen, saved)
     if len(chosen) < 2:
         st.caption("Choose a second step to compare with.")
     else:
@@ -183,6 +188,26 @@ def _steps_chosen(logged: Steps, saved: Sequence[int]) -> None:
             news.say(f"Step {step:,} was not logged; step {near:,}, the nearest that was, is taken.")
         chosen.append(near)
     address.set_steps(chosen)
+
+
+def _answer(store: RunStore, record: RunRecord, advice: Advice, chosen: Sequence[int], saved: Sequence[int]) -> None:
+    """Which to keep: from what was measured of the chosen steps, and only where nothing was, from the log."""
+    config = configs_of(store, [record]).get(record.id)
+    if config is None:
+        _show_advice(advice, saved)
+        return
+    records = evaluations.current_evaluations(store, record.id)
+    with st.container(key="compare-measured"):
+        measured = show_measured(store, record, config, records, chosen)
+    if not measured:
+        _show_advice(advice, saved)
+    elif advice.step is not None and advice.step not in measured:
+        st.caption(
+            f"By the log alone, step {advice.step:,} had the lowest held-out CE of the saved checkpoints. It is not "
+            "among the steps that were measured here."
+        )
+    able = [step for step in evaluations.evaluable_steps(store, record.id) if step in chosen]
+    show_next_step(record, records, able, measured)
 
 
 def _show_advice(advice: Advice, saved: Sequence[int]) -> None:

@@ -18,7 +18,8 @@ from bcecore.report.evaluation_tables import (
     statistics_table,
     timing_table,
 )
-from bcecore.store.evaluations import EXAMPLES_FILE, EvaluationRecord, EvaluationStore, examples_schema
+from bcecore.store.evaluations import EvaluationRecord, EvaluationStore
+from bcecore.store.examples import EXAMPLES_FILE, examples_schema
 from bcecore.store.runs import RunStore
 from bcecore.ui.words import plain
 

@@ -15,7 +15,7 @@ from bcecore.store.runs import MAX_NAME_CHARACTERS, RunStore
 from bcecore.ui.actions import once, sentence
 from bcecore.ui.config_form import show_problems
 from bcecore.ui.evaluate_texts import Chosen, fetch_hub, show_texts, stride_of, with_windows
-from bcecore.ui.page import EVALUATION_PARAMETER, RUN_PAGE, RUN_PARAMETER
+from bcecore.ui.page import EVALUATION_PARAMETER, RUN_PAGE, RUN_PARAMETER, STEPS_PARAMETER
 from bcecore.ui.words import count, plain
 
 _LONG, _STRIDE, _NAME = "evaluate:long", "evaluate:stride", "evaluate:name"
@@ -67,8 +67,11 @@ def _section(title: str) -> Iterator[None]:
 def _checkpoints(record: RunRecord, steps: Sequence[int]) -> list[int]:
     key = f"evaluate:{record.id}:checkpoints"
     state = st.session_state
+    # A link may ask for some. It is taken once, so that what is chosen afterwards stays.
+    asked = [int(step) for step in st.query_params.get_all(STEPS_PARAMETER) if step.isdecimal() and int(step) in steps]
+    st.query_params.pop(STEPS_PARAMETER, None)
     # A checkpoint may have been deleted since; the last one is what most people want.
-    state[key] = [step for step in state.get(key, steps[-1:]) if step in steps]
+    state[key] = asked or [step for step in state.get(key, steps[-1:]) if step in steps]
     final = record.step_reached if record.status == "finished" else None
 
     def title(step: int) -> str:

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import streamlit as st
 
 from bcecore.errors import BceError
 from bcecore.files import directory_size
-from bcecore.jobs import control, evaluations, queue
-from bcecore.report.progress import place_words
+from bcecore.jobs import control, evaluations
+from bcecore.jobs.local import current_records
 from bcecore.store.evaluations import LOG_FILE, EvaluationRecord, EvaluationStore
 from bcecore.store.log import log_tail
 from bcecore.store.record import WAITING, now
 from bcecore.store.requests import read_stop
 from bcecore.store.runs import RunStore
 from bcecore.ui import dialogs, news
+from bcecore.ui.actions import attempt_and_close, by_name
 from bcecore.ui.evaluate_words import (
     about_words,
     done_share,
     done_words,
-    failure_words,
     kept_words,
     pace_words,
 )
+from bcecore.ui.job_actions import action_button, queue_buttons
 from bcecore.ui.live import REFRESH_SECONDS
 from bcecore.ui.page import EVALUATION_PARAMETER, RUN_PARAMETER, keep_supervised
+from bcecore.ui.queue_outlook import outlook
 from bcecore.ui.words import STATUS_WORDS, count, moment, plain, size
 
 _DELETE = "delete-evaluation"
@@ -61,7 +63,7 @@ def show_header(record: EvaluationRecord) -> None:
 def show_progress(store: RunStore, record: EvaluationRecord) -> None:
     """How far it is, unless it is done, with what can be done with it now, and what its status means."""
     if record.status in WAITING:
-        parts = [_place_words(store, record)]
+        parts = [_outlook(store).get(record.key, "")]
         if record.counts is not None and record.counts[0]:
             parts.append(done_words(record))
     else:
@@ -74,41 +76,20 @@ def show_progress(store: RunStore, record: EvaluationRecord) -> None:
         _notice(store, record)
 
 
-def _place_words(store: RunStore, record: EvaluationRecord) -> str:
-    reason = queue.reason_to_wait(store, record) if record.status == "queued" else None
-    if reason is not None:
-        return f"{reason[0].upper()}{reason[1:]}"
-    keys = [job.key for job in queue.waiting_jobs(store) if job.status == "queued"]
-    return place_words(keys.index(record.key) + 1 if record.key in keys else None)
+def _outlook(store: RunStore) -> dict[str, str]:
+    """What to expect of everything that waits, by its key."""
+    return outlook(store, current_records(store), evaluations.current_evaluations(store))
 
 
 def _actions(store: RunStore, record: EvaluationRecord) -> None:
-    key = record.key
     if record.is_active:
-        stopping = read_stop(EvaluationStore(store).directory(key)) is not None
-        _button(
-            "Stopping…" if stopping else "Stop",
-            ":material/stop_circle:",
-            store,
-            record,
-            partial(control.stop, store, key),
-            about="What it has measured is kept, and it can go on later.",
-            primary=True,
-            disabled=stopping,
-        )
-    elif record.status == "held":
-        _button("Release", ":material/play_arrow:", store, record, partial(control.release, store, key), primary=True)
-    elif record.status == "queued":
-        about = "Keeps its place in the queue, but does not start."
-        _button("Hold", ":material/pause:", store, record, partial(queue.hold, store, key), about=about)
+        stop_button(store, record, primary=True)
+    elif record.status in WAITING:
+        queue_buttons(store, record, primary=True)
     elif record.status != "finished" and record.request is not None:
-        resume = partial(evaluations.resume, store, key)
         label = "Put back into the queue" if record.status == "removed" else "Resume"
         about = "Goes on where it ended: nothing is measured twice."
-        _button(label, ":material/resume:", store, record, resume, about=about, primary=True)
-    if record.status in WAITING:
-        about = "Takes it out of the queue. It stays in the list and can be put back."
-        _button("Remove", ":material/playlist_remove:", store, record, partial(queue.remove, store, key), about=about)
+        action_button(label, ":material/resume:", store, record, evaluations.resume, about=about, primary=True)
     st.button(
         "New evaluation",
         icon=":material/add:",
@@ -117,45 +98,24 @@ def _actions(store: RunStore, record: EvaluationRecord) -> None:
         args=(record.run_id, None),
     )
     if record.is_over:
-        st.button("Delete", icon=":material/delete:", key="delete-this", on_click=dialogs.ask, args=(_DELETE, key))
+        st.button(
+            "Delete", icon=":material/delete:", key="delete-this", on_click=dialogs.ask, args=(_DELETE, record.key)
+        )
 
 
-def _button(
-    label: str,
-    icon: str,
-    store: RunStore,
-    record: EvaluationRecord,
-    action: Callable[[], object],
-    *,
-    about: str | None = None,
-    primary: bool = False,
-    disabled: bool = False,
-) -> None:
-    st.button(
-        label,
-        icon=icon,
-        type="primary" if primary else "secondary",
-        key=f"evaluation-{label.rstrip('…').lower().replace(' ', '-')}",
-        help=about,
-        disabled=disabled,
-        on_click=_attempt,
-        args=(record, action),
+def stop_button(store: RunStore, record: EvaluationRecord, *, primary: bool = False) -> None:
+    """Stop an evaluation at work; it takes a moment."""
+    stopping = read_stop(EvaluationStore(store).directory(record.key)) is not None
+    action_button(
+        "Stopping…" if stopping else "Stop",
+        ":material/stop_circle:",
+        store,
+        record,
+        control.stop,
+        about="What it has measured is kept, and it can go on later.",
+        primary=primary,
+        disabled=stopping,
     )
-
-
-def _attempt(record: EvaluationRecord, action: Callable[[], object], done: str | None = None) -> None:
-    """Do it, or say why it could not be done; as a callback."""
-    try:
-        action()
-    except BceError as error:
-        news.say(failure_words(record, str(error)), icon=":material/error:")
-        return
-    except OSError as error:
-        reason = error.strerror or str(error)
-        news.say(f"The evaluation's files cannot be changed now: {reason}.", icon=":material/error:")
-        return
-    if done is not None:
-        news.say(done, icon=":material/check:")
 
 
 def _kept(store: RunStore, record: EvaluationRecord) -> str:
@@ -178,9 +138,7 @@ def _notice(store: RunStore, record: EvaluationRecord) -> None:
         what_now = f"{_kept(store, record)} “Resume” tries to go on from there."
         if record.request is None:
             what_now = "Delete it, and evaluate anew."
-        st.error(
-            f"**This evaluation {what}.** {plain(failure_words(record, said))}\n\n{what_now}", icon=":material/error:"
-        )
+        st.error(f"**This evaluation {what}.** {plain(by_name(record, said))}\n\n{what_now}", icon=":material/error:")
         detail = record.failure.detail if record.failure is not None else ""
         if not detail:
             detail = "\n".join(log_tail(EvaluationStore(store).directory(record.key) / LOG_FILE, _LOG_LINES))
@@ -217,8 +175,7 @@ def _delete(store: RunStore, key: str) -> None:
             st.rerun()
         if st.button("Delete", icon=":material/delete:", type="primary", key="dialog-delete"):
             done = f"{record.name} is deleted."
-            _attempt(record, partial(evaluations.delete, store, key), done)
-            dialogs.close()
+            attempt_and_close(store, key, partial(evaluations.delete, store, key), done)
             if st.query_params.get(EVALUATION_PARAMETER) == record.id:
                 open_evaluation(record.run_id, None)
             st.rerun()
@@ -245,16 +202,17 @@ def _list(store: RunStore, run_id: str, going_on: bool, address: str | None) -> 
     if going_on:
         keep_supervised(store)
     news.tell(found)
+    expected = _outlook(store) if any(record.status in WAITING for record in found) else {}
     for record in found[:_LISTED]:
-        _listed(store, record)
+        _listed(record, expected)
     older = found[_LISTED:]
     if older:
         with st.expander(f"{count(len(older), 'earlier evaluation')}", icon=":material/history:"):
             for record in older:
-                _listed(store, record)
+                _listed(record, expected)
 
 
-def _listed(store: RunStore, record: EvaluationRecord) -> None:
+def _listed(record: EvaluationRecord, expected: Mapping[str, str]) -> None:
     words = STATUS_WORDS[record.status]
     with st.container(border=True, key=f"evaluation-{record.id}"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -279,7 +237,7 @@ def _listed(store: RunStore, record: EvaluationRecord) -> None:
                 )
         parts = [plain(about_words(record)), moment(record.created)]
         if record.status in WAITING:
-            parts.append(_place_words(store, record))
+            parts.append(expected.get(record.key, ""))
         elif record.status != "finished":
             parts += [done_words(record), *(pace_words(record, now()) if record.is_active else [])]
         st.caption(" · ".join(parts))

@@ -23,7 +23,7 @@ from bcecore.ui.evaluate_blocks import (
     show_predicted,
     show_timing,
 )
-from bcecore.ui.evaluate_checkpoints import choice_of, show_choice, titles_of
+from bcecore.ui.evaluate_checkpoints import choice_of, show_choice, show_doubts, titles_of
 from bcecore.ui.evaluate_downloads import differences_of, show_downloads
 from bcecore.ui.evaluate_examples import show_examples
 from bcecore.ui.evaluate_labels import show_labels
@@ -49,7 +49,7 @@ def show_results(
     assert record.request is not None
     steps = sorted({int(step) for entry in result["splits"].values() for step in entry["checkpoints"]})
     choices = _choices(store, record, result, steps)
-    _leak(run)
+    show_doubts(run, config, record.request.splits)
     _answer(config, result, steps, choices)
     labelled = any(split.kind == "labelled" for split in record.request.splits)
     names = [_ON_OFF, _CHECKPOINTS, _EXAMPLES, _LABELS, _SIDES, _DOWNLOADS]
@@ -64,7 +64,7 @@ def show_results(
             _on_and_off(store, config, record, result, steps)
         elif chosen == _CHECKPOINTS:
             for split, choice in choices.items():
-                show_choice(split, _steps_of(result, split), choice, config)
+                show_choice(split, _steps_of(result, split), choice, config, key=split)
         elif chosen == _EXAMPLES:
             show_examples(store, record.run_id, record.id, result)
         elif chosen == _LABELS:
@@ -87,22 +87,15 @@ def _choices(
     if len(steps) < 2:
         return {}
     found = {split: _steps_of(result, split) for split in result["splits"]}
+    root = str(store.root)
     return {
-        split: choice_of(store, record.key, split, measured) for split, measured in found.items() if len(measured) > 1
+        split: choice_of([Measured(root, record.key, split, step) for step in measured])
+        for split, measured in found.items()
+        if len(measured) > 1
     }
 
 
 # -- the answer
-
-
-def _leak(run: RunRecord) -> None:
-    probe = run.facts.get("leak_probe")
-    if probe is not None and probe["leaks"]:
-        st.warning(
-            "**This model can see the words that it has to predict**, so a low CE says nothing about what it learnt. "
-            "Its run's page says how that was found and what to do.",
-            icon=":material/visibility:",
-        )
 
 
 def _answer(

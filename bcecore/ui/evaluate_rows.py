@@ -20,7 +20,8 @@ import streamlit as st
 from bcecore.errors import BceError
 from bcecore.evaluation.explorer import in_training
 from bcecore.evaluation.pages import pages
-from bcecore.store.evaluations import EXAMPLES_FILE, EvaluationStore, SplitSpec, parts
+from bcecore.store.evaluations import EvaluationStore, SplitSpec
+from bcecore.store.examples import EXAMPLES_FILE, parts
 from bcecore.store.runs import RunStore
 
 _LISTS = 8  # of 10,000 long texts, each takes about 10 MB

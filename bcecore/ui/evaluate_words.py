@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -35,6 +34,14 @@ def done_words(record: EvaluationRecord) -> str:
     return f"{done:,} of {count(total, 'text')} scored"
 
 
+def seconds_left(record: EvaluationRecord) -> float | None:
+    """Seconds to the last text at the pace of the process that works on it, or worked last; None while unknown."""
+    if record.counts is None or record.progress is None or not record.progress.examples_per_second:
+        return None
+    done, total = record.counts
+    return max(0, total - done) / record.progress.examples_per_second
+
+
 def pace_words(record: EvaluationRecord, now: datetime) -> list[str]:
     """What stands beside the progress bar: pace, time taken and time left, as far as they are known."""
     progress = record.progress
@@ -48,8 +55,7 @@ def pace_words(record: EvaluationRecord, now: datetime) -> list[str]:
     silent_for = (now - progress.updated).total_seconds() if progress is not None and record.is_active else 0
     if silent_for > _SILENCE_SECONDS:
         parts.append(f"no news for {duration(silent_for)}")
-    elif pace and progress is not None and record.status != "stopping":
-        left = max(0, progress.total - progress.done) / pace
+    elif pace and (left := seconds_left(record)) is not None and record.status != "stopping":
         parts.append(f"about {duration(left)} left" if left >= 1 else "nearly done")
     return parts
 
@@ -104,9 +110,3 @@ def reading_words(split: SplitSpec, cut: int | None) -> str:
     if cut is None:
         return f"cut after {split.block_size:,} tokens"
     return f"{cut:,} cut after {split.block_size:,} tokens" if cut else f"none longer than {split.block_size:,} tokens"
-
-
-def failure_words(record: EvaluationRecord, message: str) -> str:
-    """A message about an evaluation as the page says it: by its name, and nothing about the command line."""
-    named = re.sub(rf"\b(Evaluation )?{re.escape(record.key)}\b", f"“{record.name}”", message)
-    return re.sub(rf"\b(Run )?{re.escape(record.run_id)}\b", "the run", named)

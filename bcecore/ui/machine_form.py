@@ -70,21 +70,22 @@ def show_form(store: RunStore) -> None:
             "On Linux only; elsewhere every run loads everything anew.",
         )
     with st.container(border=True, key="machine-notify"):
-        st.header("When a run ends", anchor=False)
+        st.header("When a run or an evaluation ends", anchor=False)
         if (preferences.notify_command or preferences.notify_webhook) and preferences.machine != this_machine():
             st.info("These were set on another machine, and do nothing here until you save them here.")
         _text(
             "Command to run",
             _COMMAND,
             preferences.notify_command,
-            "Run by the shell. BCE_RUN_NAME, BCE_RUN_STATUS and BCE_RUN_ID tell it which run, and how it ended.",
+            "Run by the shell. BCE_RUN_NAME, BCE_RUN_STATUS and BCE_RUN_ID tell it which one, and how it "
+            "ended; BCE_JOB is “run” or “evaluation”.",
             placeholder='notify-send "$BCE_RUN_NAME" "$BCE_RUN_STATUS"',
         )
         _text(
             "Web address to tell (webhook)",
             _WEBHOOK,
             preferences.notify_webhook,
-            "A JSON object is posted to it: the run's name, its status, its step, and a text that chat services show.",
+            "A JSON object is posted to it: its name, its status, how far it was, and a text that chat services show.",
             placeholder="https://example.org/hook",
         )
         if st.button(

@@ -15,6 +15,7 @@ import streamlit as st
 
 from bcecore.errors import BceError
 from bcecore.jobs.election import see_to_supervisor
+from bcecore.jobs.evaluations import current_evaluations
 from bcecore.jobs.local import current_records
 from bcecore.store.runs import RunStore
 from bcecore.ui import dialogs, news
@@ -28,6 +29,8 @@ FROM_PARAMETER, SET_PARAMETER = "from", "set"
 """Names of the query parameters of the Launch page: the run whose settings fill the form, and changes to them."""
 EVALUATION_PARAMETER = "evaluation"
 """Name of the query parameter that says which evaluation of the run the Evaluate page shows; without it, a new one."""
+STEPS_PARAMETER = "steps"
+"""Name of the query parameter, given once for each step, that says which steps of the run are compared or evaluated."""
 HOME_PAGE, LAUNCH_PAGE, RUN_PAGE, SETTINGS_PAGE = "app.py", "pages/Launch.py", "pages/Run.py", "pages/Settings.py"
 EVALUATE_PAGE = "pages/Evaluate.py"
 COMPARE_PAGE = "pages/Compare.py"
@@ -44,10 +47,13 @@ _FAVICON = (
 )
 # Streamlit's own sign that a script is at work comes with a "Stop" button, which beside a training run would be taken
 # for a way to stop that.
-# The accent colour is too near the dark background to be read as text, which Streamlit makes of it in a chosen option.
+# The accent colour is too near the dark background to be read as text, which Streamlit makes of it in a chosen option
+# or tab.
 _STYLE = """<style>
 [data-testid='stStatusWidget'] { display: none; }
-[role='radio'][data-selected='true'] p { color: color-mix(in srgb, currentColor 55%, CanvasText); }
+[data-testid='stButtonGroup'] [data-selected='true'] p, [role='tab'][aria-selected='true'] p {
+  color: color-mix(in srgb, currentColor 55%, CanvasText);
+}
 </style>"""
 
 
@@ -68,7 +74,7 @@ def begin(title: str) -> RunStore:
     store = RunStore()
     dialogs.arrive(title)
     keep_supervised(store)
-    news.tell(current_records(store))
+    news.tell([*current_records(store), *current_evaluations(store)])
     return store
 
 

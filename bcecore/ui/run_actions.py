@@ -5,13 +5,12 @@ Every click is a callback, so that what is drawn next already shows what it did.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
 
 from bcecore.config import RunConfig
-from bcecore.jobs import control, derive, queue
+from bcecore.jobs import control, derive
 from bcecore.store.checkpoints import checkpoint_steps
 from bcecore.store.record import RunRecord
 from bcecore.store.requests import EVALUATE_REQUEST, SAMPLE_REQUEST, SAVE_REQUEST, read_stop
@@ -20,6 +19,7 @@ from bcecore.ui import dialogs
 from bcecore.ui.actions import attempt
 from bcecore.ui.config_form import SETTINGS, value_words
 from bcecore.ui.export_menu import show_export_menu
+from bcecore.ui.job_actions import action_button, queue_buttons
 from bcecore.ui.page import use_settings
 from bcecore.ui.words import plain
 
@@ -62,7 +62,9 @@ def show_bar(store: RunStore, record: RunRecord, config: RunConfig | None) -> No
         elif record.status in ("queued", "held"):
             queue_buttons(store, record, primary=True)
         elif record.status == "removed":
-            _button("Put back into the queue", ":material/playlist_add:", store, record, control.resume, primary=True)
+            action_button(
+                "Put back into the queue", ":material/playlist_add:", store, record, control.resume, primary=True
+            )
         elif record.status == "finished":
             st.button(
                 "Extend",
@@ -142,16 +144,6 @@ def _requests(store: RunStore, record: RunRecord, config: RunConfig) -> bool:
     return bool(asked)
 
 
-def queue_buttons(store: RunStore, record: RunRecord, *, primary: bool = False) -> None:
-    """Hold, release, remove."""
-    if record.status == "held":
-        _button("Release", ":material/play_arrow:", store, record, control.release, primary=primary)
-    else:
-        _button("Hold", ":material/pause:", store, record, queue.hold, about="Keeps its place, but does not start.")
-    about = "Takes it out of the queue. It stays in the list of runs and can be put back."
-    _button("Remove", ":material/playlist_remove:", store, record, queue.remove, about=about)
-
-
 def _go_on(store: RunStore, record: RunRecord, config: RunConfig) -> None:
     steps = checkpoint_steps(store.directory(record.id))
     changes = derive.suggested_changes(record, config)
@@ -168,7 +160,7 @@ def _go_on(store: RunStore, record: RunRecord, config: RunConfig) -> None:
         ):
             use_settings(record.id, changes)
     where = f"from step {steps[-1]:,}" if steps else "from the beginning"
-    _button(f"Resume {where}", ":material/resume:", store, record, control.resume, primary=not changes)
+    action_button(f"Resume {where}", ":material/resume:", store, record, control.resume, primary=not changes)
     if len(steps) > 1:
         key = f"resume-from-{record.id}"
         st.menu_button(
@@ -205,24 +197,3 @@ def _do_more(store: RunStore, run_id: str, option: str) -> None:
         attempt(store, run_id, lambda: control.archive(store, run_id, archived=False), "It is listed on Home again.")
     else:
         dialogs.ask(option, run_id)
-
-
-def _button(
-    label: str,
-    icon: str,
-    store: RunStore,
-    record: RunRecord,
-    action: Callable[[RunStore, str], object],
-    *,
-    about: str | None = None,
-    primary: bool = False,
-) -> None:
-    st.button(
-        label,
-        icon=icon,
-        type="primary" if primary else "secondary",
-        key=f"{action.__name__}-{record.id}",
-        help=about,
-        on_click=attempt,
-        args=(store, record.id, partial(action, store, record.id)),
-    )

@@ -10,7 +10,7 @@ from bcecore.store.checkpoints import Checkpoint, checkpoints
 from bcecore.store.record import RunRecord
 from bcecore.store.runs import RunStore
 from bcecore.ui import compare_address
-from bcecore.ui.page import COMPARE_PAGE
+from bcecore.ui.page import COMPARE_PAGE, EVALUATE_PAGE, RUN_PARAMETER
 from bcecore.ui.run_actions import resume_from
 from bcecore.ui.words import count, size
 
@@ -24,19 +24,33 @@ def show_checkpoints(store: RunStore, record: RunRecord, summary: RunSummary) ->
         st.caption("A checkpoint is all that a run needs to go on later. None was saved yet.")
         return
     st.caption("A checkpoint is all that a run needs to go on later. Older ones are deleted as the settings say.")
-    if len(found) > 1:
-        st.page_link(
-            COMPARE_PAGE,
-            label="Compare them side by side",
-            icon=":material/compare_arrows:",
-            query_params=compare_address.of_checkpoints(record.id),
-        )
+    with st.container(horizontal=True, key="checkpoint-links"):
+        if len(found) > 1:
+            st.page_link(
+                COMPARE_PAGE,
+                label="Compare them side by side",
+                icon=":material/compare_arrows:",
+                query_params=compare_address.of_checkpoints(record.id),
+                width="content",
+            )
+        evaluate_link(record.id, "Evaluate them on texts")
     best = summary.best_held_out.step if summary.best_held_out is not None else None
     for checkpoint in found[:_SHOWN]:
         with st.container(border=True, key=f"checkpoint-{checkpoint.step}"):
             _checkpoint(store, record, checkpoint, is_best=checkpoint.step == best)
     if len(found) > _SHOWN:
         st.caption(f"And {count(len(found) - _SHOWN, 'earlier one')}.")
+
+
+def evaluate_link(run_id: str, label: str) -> None:
+    """A link to the form that evaluates this run."""
+    st.page_link(
+        EVALUATE_PAGE,
+        label=label,
+        icon=":material/fact_check:",
+        query_params={RUN_PARAMETER: run_id},
+        width="content",
+    )
 
 
 def _checkpoint(store: RunStore, record: RunRecord, checkpoint: Checkpoint, *, is_best: bool) -> None:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from bcecore.config import RunConfig
 from bcecore.errors import RunError
+from bcecore.jobs.evaluations import current_evaluations
 from bcecore.jobs.local import current_records, reconciled
 from bcecore.report.acting import Acting, Light, acting
 from bcecore.report.imported_headline import headline
@@ -27,6 +28,7 @@ from bcecore.ui.page import ABOUT_PAGE, HOME_PAGE, LAUNCH_PAGE, RUN_PARAMETER, k
 from bcecore.ui.queue_outlook import outlook
 from bcecore.ui.run_actions import show_bar
 from bcecore.ui.run_charts import show_charts
+from bcecore.ui.run_checkpoints import evaluate_link
 from bcecore.ui.run_details import show_details
 from bcecore.ui.run_dialogs import show_dialogs
 from bcecore.ui.words import STATUS_WORDS, duration, moment, number, plain
@@ -122,13 +124,16 @@ def _run(store: RunStore, run_id: str, config: RunConfig | None, live: bool) -> 
     if live:
         keep_supervised(store)
     records = current_records(store)
-    news.tell(records)
+    found = current_evaluations(store)
+    news.tell([*records, *found])
     with open_history(store, run_id) as history:
         latest = history.last
         summary = summarise(history.series)
         imported = headline(history) if config is None else None
         color = run_color(config, history.keys)
-    place = outlook(store, records).get(run_id) if record.status in WAITING else None
+    place = None
+    if record.status in WAITING:
+        place = outlook(store, records, found).get(run_id)
     _header(record, latest.get("tokens_per_second"), place)
     show_bar(store, record, config)
     with st.container(key="notice"):
@@ -187,7 +192,9 @@ def _finished(record: RunRecord, config: RunConfig, summary: RunSummary) -> None
         on = "held-out text" if config.data.holds_out else "the training lines that were re-used for checking"
         words += f" CE on {on} was best at step {best.step:,}: {number(best.value)}."
     st.success(f"{words} The model and its checkpoints are kept with the run.", icon=":material/check_circle:")
-    st.page_link(LAUNCH_PAGE, label="Start another run", icon=":material/rocket_launch:")
+    with st.container(horizontal=True, key="after-the-end"):
+        evaluate_link(record.id, "Evaluate it on texts of your choice")
+        st.page_link(LAUNCH_PAGE, label="Start another run", icon=":material/rocket_launch:", width="content")
 
 
 def _failed(store: RunStore, record: RunRecord) -> None:

@@ -29,7 +29,8 @@ from bcecore.evaluation.scoring import score_page
 from bcecore.jobs.submit import submit
 from bcecore.recipes import load_recipe
 from bcecore.settings import with_values
-from bcecore.store.evaluations import EvaluationRequest, EvaluationStore, SplitSpec, write_part
+from bcecore.store.evaluations import EvaluationRequest, EvaluationStore, SplitSpec
+from bcecore.store.examples import write_part
 from bcecore.store.runs import RunStore
 from bcecore.text.tokenizing import encode, load_tokenizer
 from bcecore.training.models import build_model

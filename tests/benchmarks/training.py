@@ -1,28 +1,21 @@
 """Training speed against the budgets: `python -m bcecore bench train|user|regularizer|live-log`.
 
 Two variants train the same model on the same text, each in a process of its own with its own environment, in many short
-alternating rounds; one waits while the other works. The result is the median of the rounds' ratios, so that a machine
-that is busy with something else for a while hurts both.
+alternating rounds (`pairs`).
 """
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
-import subprocess
-import sys
-from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from bcecore.jobs.local import ALLOCATOR_ENVIRONMENT, THREAD_ENVIRONMENT
+from tests.benchmarks.pairs import Process, in_turns, machine, ratio_of
 
 ROUNDS = 80
 # Long enough that waking up after the other's turn does not count, short enough that both meet the same disturbances.
 STEPS_A_ROUND = 25
-_REPOSITORY = Path(__file__).parent.parent.parent
 
 
 @dataclass(frozen=True)
@@ -69,77 +62,39 @@ BENCHMARKS = {
 }
 
 
-class Process:
+def _process(variant: Variant) -> Process:
     """A training process that does one round of steps each time it is asked."""
+    settings: dict[str, str] = {}
+    if variant.keeps_memory:
+        settings |= ALLOCATOR_ENVIRONMENT
+    if not variant.name.startswith("plain"):
+        settings |= THREAD_ENVIRONMENT
+    return Process("training_worker", [variant.name, str(STEPS_A_ROUND)], settings)
 
-    def __init__(self, variant: Variant) -> None:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GOMP_", "GLIBC_"))}
-        if variant.keeps_memory:
-            environment |= ALLOCATOR_ENVIRONMENT
-        if not variant.name.startswith("plain"):
-            environment |= THREAD_ENVIRONMENT
-        environment |= {"TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": str(_REPOSITORY)}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.training_worker", variant.name, str(STEPS_A_ROUND)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=_REPOSITORY,
-            env=environment,
-            text=True,
-        )
 
-    def __enter__(self) -> Process:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def pace(self) -> float:
-        """Steps per second of one round."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the training process ended with status {self._process.wait()}")
-        return STEPS_A_ROUND / float(line)
+def _steps_per_second(process: Process, _number: int) -> float:
+    return STEPS_A_ROUND / float(process.ask("go"))
 
 
 def run(name: str, rounds: int | None = None) -> dict[str, Any]:
     """Measure one of BENCHMARKS; returns what the command prints."""
     return {
         "bench": name,
-        "machine": {"cores": os.cpu_count(), "processor": platform.processor() or platform.machine()},
+        "machine": machine(),
         "model": "bert-tiny configuration, 30,522 words, batch 1, logging every step",
         "results": [_measure(benchmark, rounds or ROUNDS) for benchmark in BENCHMARKS[name]],
     }
 
 
 def _measure(benchmark: Benchmark, rounds: int) -> dict[str, Any]:
-    ours: list[float] = []
-    other: list[float] = []
-    with ExitStack() as stack:
-        our_process = stack.enter_context(Process(benchmark.ours))
-        other_process = stack.enter_context(Process(benchmark.other))
-        for process in (our_process, other_process):  # the first round pays for imports and warm-up
-            process.pace()
-        for number in range(rounds):
-            # Who goes first alternates, so that neither always has the cooler processor.
-            pair = [(ours, our_process), (other, other_process)]
-            for paces, process in pair if number % 2 else reversed(pair):
-                paces.append(process.pace())
-    ratios = [a / b for a, b in zip(ours, other, strict=True)]
-    quartiles = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
-    ratio = statistics.median(ratios)
+    with _process(benchmark.ours) as our_process, _process(benchmark.other) as other_process:
+        ours, other = in_turns(our_process, other_process, rounds, _steps_per_second)
+    measured = ratio_of(ours, other)
     return {
         "what": benchmark.says,
-        "ratio": round(ratio, 4),
-        "quartiles": [round(value, 4) for value in quartiles],
+        **measured,
         "budget": benchmark.budget,
-        "met": ratio >= benchmark.budget,
-        "rounds": rounds,
+        "met": measured["ratio"] >= benchmark.budget,
         "steps_a_round": STEPS_A_ROUND,
         "steps_per_second": {
             benchmark.ours.name: round(statistics.median(ours), 2),

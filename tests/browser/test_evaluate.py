@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from bcecore.store.evaluations import EvaluationStore
+from bcecore.jobs.submit import submit
+from bcecore.store.evaluations import EvaluationStore, SplitTexts
 from tests.browser.conftest import Dashboard
-from tests.evaluation.scored import trained_run
+from tests.evaluation.scored import small_config, trained_run
+from tests.ui.evaluated import evaluated, run_with_training
 
 # Loading the model takes some seconds where nothing else is going on; a busy machine is no failure.
 PATIENCE = 180_000
@@ -190,3 +192,106 @@ def test_the_reports_files_are_read_in_the_browser(
     assert [row[4] for row in cells(totals)[1:]] == ["−0.1453", "−0.1268", "0.0013", "0.0197"]
     content = downloaded(page, "All tables (Markdown)", tmp_path)
     assert "| auto_val | BCE off | 0.05827 | +0.40 % |" in content.read_text(encoding="utf-8")
+
+
+def test_the_biggest_change_word_by_word(page: Page, dashboard: Dashboard) -> None:
+    lines = [f"Text {n} of {'many ' * (n % 5)}lines ends here" for n in range(24)]
+    run_id = run_with_training(dashboard.store, lines[:1], name="two sides")
+    before = [2.0 + n / 100 for n in range(24)]
+    after = [ce - (1.6 if n == 7 else 0.1) for n, ce in enumerate(before)]
+    after[15] += 0.5  # worse on this one
+    key = evaluated(
+        dashboard.store, run_id, SplitTexts("val", "file", "val.txt", lines, 48), {10: before, 20: after}, name="both"
+    )
+    address = f"{dashboard.url}/Evaluate?run={run_id}&evaluation={key.rpartition('/')[2]}"
+
+    # The hardest first; a search, and the way from text to text.
+    page.goto(f"{address}&part=Examples")
+    expect(page.get_by_text("Text 16: CE 2.550")).to_be_visible()
+    expect(page.get_by_text("1 of them is also in the training text")).to_be_visible()
+    page.get_by_role("button", name="Next", exact=True).click()
+    expect(page.get_by_text("Text 24: CE 2.130")).to_be_visible()
+    page.get_by_label("Find", exact=True).fill("Text 3 of")
+    page.get_by_label("Find", exact=True).press("Enter")
+    expect(page.get_by_text("3 of 24 texts fit.")).to_be_visible()
+
+    # Two sides: the biggest change first, its tokens coloured on both.
+    page.get_by_role("tab", name="Two sides").click()
+    expect(page.get_by_text("Better on 23, worse on 1 of 24 texts")).to_be_visible()
+    both = section(page, "vs-both")
+    expect(both.get_by_text("step 10 · CE 2.070")).to_be_visible()
+    expect(both.get_by_text("step 20 · CE 0.470")).to_be_visible()
+    first, second = (both.locator("[class*=st-key-vs-colours]").nth(side) for side in (0, 1))
+    word = re.compile("^ends$")
+    colours = [
+        each.get_by_text(word).evaluate("element => getComputedStyle(element).backgroundColor")
+        for each in (first, second)
+    ]
+    assert colours[0] != colours[1]  # a chance of 13 % and one of 63 %
+    page.get_by_role("combobox", name="Order").click()
+    page.get_by_role("option", name="Got worse most").click()
+    expect(both.get_by_text("step 20 · CE 2.550")).to_be_visible()
+
+    # The same pair on Compare, by one click more.
+    page.goto(f"{dashboard.url}/Compare?mode=checkpoints&run={run_id}&steps=10&steps=20")
+    expect(page.get_by_text("Keep step 20. CE is lower with step 20 than with step 10")).to_be_visible()
+    page.get_by_text("What changed, text by text").click()
+    expect(both.get_by_text("step 20 · CE 0.470")).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 800})
+    expect(both.get_by_text("step 10 · CE 2.070")).to_be_visible()
+    assert scrolls_sideways(page) <= 0
+
+
+def test_a_labelled_set_from_the_file_to_its_mistakes(page: Page, dashboard: Dashboard, tmp_path: Path) -> None:
+    store = dashboard.store
+    run_id = submit(store, small_config(), name="never trained")
+    (store.directory(run_id) / "checkpoints" / "checkpoint-20").mkdir(parents=True)
+    (store.directory(run_id) / "checkpoints" / "checkpoint-20" / "complete").touch()
+    for status in ("starting", "running", "finished"):
+        store.transition(run_id, status)  # type: ignore[arg-type]
+    rows = [("All of it was lovely", "good"), ("Nothing here worked", "bad"), ("It broke at once", "bad")]
+    path = tmp_path / "mood.csv"
+    path.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows), encoding="utf-8")
+    page.goto(f"{dashboard.url}/Evaluate?run={run_id}")
+    page.get_by_role("button", name="A file with labels").click()
+    expect(section(page, "evaluate-labelled")).to_be_visible()
+    page.get_by_role("button", name="Its own checking text").click()
+    expect(page.get_by_text("Not ready yet. Look at: A file with labels.")).to_be_visible()
+    settled(page)
+    section(page, "uploader-labelled").locator("input[type=file]").set_input_files(path)
+    expect(page.get_by_text("2 labels: bad (2), good (1).")).to_be_visible()
+
+    # A template that cannot work is caught, and the preview follows the one that can.
+    template = page.get_by_label("What the model reads", exact=True)
+    template.fill("{text} It is")
+    template.press("Control+Enter")
+    expect(page.get_by_text("{label}, where the label goes, is missing")).to_be_visible()
+    expect(page.get_by_role("button", name="Evaluate", exact=True)).to_be_disabled()
+    template.fill("{text}. It is {label}")
+    template.press("Control+Enter")
+    page.get_by_text("What the model reads, with the right label").click()
+    expect(page.get_by_text("All of it was lovely. It is good")).to_be_visible()
+    expect(page.get_by_text("1 checkpoint on 3 texts")).to_be_visible()
+    expect(page.get_by_role("button", name="Evaluate", exact=True)).to_be_enabled()
+
+    # What came out of one like it: right on two of three, and surest where it was wrong.
+    texts, labels = zip(*rows, strict=True)
+    mood = SplitTexts(
+        "mood",
+        "labelled",
+        "mood.csv",
+        texts,
+        48,
+        labels_of_texts=labels,
+        template="{text}: {label}",
+        labels=("good", "bad"),
+    )
+    scores = {20: [[-1.0, -2.0], [-2.0, -1.0], [-0.1, -3.0]]}
+    key = evaluated(store, run_id, mood, {20: [1.0, 2.0, 3.0]}, scores=scores)
+    page.goto(f"{dashboard.url}/Evaluate?run={run_id}&evaluation={key.rpartition('/')[2]}&part=Labels")
+    expect(page.get_by_text("Right on 2 of 3 texts")).to_be_visible()
+    expect(page.get_by_text("Only 3 texts: a first look.")).to_be_visible()
+    expect(section(page, "lab-charts").locator("svg.marks")).to_have_count(2)
+    expect(page.get_by_text("Wrong: “good” instead of “bad”, 95 % sure.")).to_be_visible()
+    page.get_by_text("Right", exact=True).click()
+    expect(page.get_by_text("Right: “good”")).to_be_visible()

@@ -108,12 +108,16 @@ class Unwatched:
     def __init__(self) -> None:
         self.began: list[int] = []
         self.seen: list[int] = []
+        self.written: list[int] = []
 
     def begin(self, done: int) -> None:
         self.began.append(done)
 
     def at(self, done: int) -> None:
         self.seen.append(done)
+
+    def kept(self, done: int) -> None:
+        self.written.append(done)
 
 
 def job_of(store: RunStore, record: EvaluationRecord, watcher: Any = None) -> EvaluationJob:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 from bcecore.errors import RunError, StopRequested
 from bcecore.evaluation import job as module
 from bcecore.evaluation import pages
-from bcecore.store.evaluations import EvaluationRecord, EvaluationStore, merge_parts, parts
+from bcecore.store.checkpoints import supersede
+from bcecore.store.evaluations import EvaluationRecord, EvaluationStore
+from bcecore.store.examples import merge_parts, parts
 from bcecore.store.runs import RunStore
-from tests.evaluation.scored import Unwatched, job_of, make_evaluation, rows_of
+from tests.evaluation.scored import Unwatched, job_of, make_evaluation, rows_of, trained_run
 
 TEXTS = [f"Line {number}: {'güneş doğar ' * (number % 7)}and {number * 3} is a number." for number in range(40)]
 TIMING = ("runtime", "samples_per_second", "steps_per_second")
@@ -100,6 +103,27 @@ def test_the_batch_size_changes_nothing(trained: tuple[RunStore, str], uninterru
     for mine, other in zip(rows, uninterrupted[0], strict=True):
         assert mine["token_nll"] == pytest.approx(other["token_nll"], abs=1e-5)
         assert mine["bce_loss"] == pytest.approx(other["bce_loss"], abs=1e-5)
+
+
+class SetsAside(Unwatched):
+    """While the first checkpoint is being scored, the run goes on from there."""
+
+    def __init__(self, run_directory: Path) -> None:
+        super().__init__()
+        self._run_directory = run_directory
+
+    def begin(self, done: int) -> None:
+        supersede(self._run_directory, 10)
+
+
+def test_a_checkpoint_that_was_set_aside_meanwhile_is_named(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs")
+    run_id = trained_run(store)
+    shutil.rmtree(store.directory(run_id) / "model")
+    record = make_evaluation(store, run_id, TEXTS, checkpoints=(10, 20))
+    with pytest.raises(RunError, match="has no whole checkpoint at step 20"):
+        job_of(store, record, SetsAside(store.directory(run_id))).run()
+    assert counted(EvaluationStore(store).result(record.key)) == len(TEXTS)
 
 
 @pytest.mark.parametrize("batches", [(1,), (5,), (20, 3), (2, 30, 30), (33, 1, 1, 1)])

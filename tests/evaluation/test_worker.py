@@ -8,7 +8,8 @@ import filelock
 import pytest
 
 from bcecore.jobs import local
-from bcecore.store.evaluations import EvaluationRecord, EvaluationStore, parts
+from bcecore.store.evaluations import EvaluationRecord, EvaluationStore
+from bcecore.store.examples import parts
 from bcecore.store.requests import STOP_REQUEST, StopRequest, write_stop
 from bcecore.store.runs import RunStore
 from tests.evaluation.scored import make_evaluation, rows_of, run_worker
@@ -125,6 +126,7 @@ worker._Session.at = at
     assert after.process is None and after.failure is None and not (directory / STOP_REQUEST).exists()
     assert len(parts(directory)) == 2 and len(rows_of(trained[0], record)) == 16
     assert after.progress is not None and 20 < after.progress.done < 80
+    assert after.counts == (16, 80)  # the page that was being scored is not kept
     result = store.result(record.key)
     assert result is not None and result["splits"]["split 0"]["checkpoints"]["10"]["examples"] == 16
     assert run_worker(trained[0], record, PAGES).returncode == 0

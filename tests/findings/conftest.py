@@ -11,7 +11,7 @@ import pytest
 
 from bcecore.findings.of_study import Member
 from bcecore.store.runs import RunStore
-from tests.training.processes import run_workers, submit_small
+from tests.training.processes import run_worker, submit_small
 
 ARMS: dict[str, dict[str, Any]] = {
     "off": {"bce__enabled": False},
@@ -30,7 +30,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[Membe
         for seed in (1, 2)
         for arm, changes in ARMS.items()
     ]
-    run_workers(store, [member.run for member in members])
+    for member in members:
+        assert run_worker(store, member.run).returncode == 0
     return store.root, tuple(members)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import queue as queue_module
 import shutil
 import signal
 import time
@@ -19,7 +20,8 @@ from bcecore.jobs.election import is_supervised, wake
 from bcecore.jobs.local import reconciled
 from bcecore.jobs.submit import submit as submit_run
 from bcecore.jobs.warm import WarmParent
-from bcecore.store.evaluations import EvaluationRecord, EvaluationStore, SplitTexts, parts
+from bcecore.store.evaluations import EvaluationRecord, EvaluationStore, SplitTexts
+from bcecore.store.examples import parts
 from bcecore.store.identity import ProcessIdentity, identity_of, own_identity
 from bcecore.store.preferences import save_preferences
 from bcecore.store.record import Status
@@ -197,6 +199,21 @@ def test_a_resume_needs_its_checkpoints(asleep: RunStore) -> None:
     assert EvaluationStore(asleep).record(key).status == "removed"
 
 
+def test_a_run_does_not_go_back_behind_a_checkpoint_that_is_needed(asleep: RunStore) -> None:
+    run_id = example_run(asleep, "stopped", checkpoints=(50, 100))
+    key = evaluations.submit(asleep, run_id, [texts()], steps=[100]).key
+    with pytest.raises(
+        RunError, match=r"cannot go on from step 50 now: an evaluation needs its checkpoint at step 100"
+    ):
+        control.resume(asleep, run_id, 50)
+    assert asleep.record(run_id).status == "stopped"
+    queue.remove(asleep, key)
+    control.resume(asleep, run_id, 50)
+    assert evaluations.evaluable_steps(asleep, run_id) == [50]
+    with pytest.raises(RunError, match="has no checkpoint at step 100"):
+        evaluations.resume(asleep, key)
+
+
 def test_a_stop_is_asked_for_once(asleep: RunStore) -> None:
     run_id = finished(asleep)
     waits = queued(asleep, run_id)
@@ -224,6 +241,12 @@ def test_deleting_one_deletes_its_folder_alone(asleep: RunStore) -> None:
     assert {record.key for record in evaluations.current_evaluations(asleep)} == {other, running}
     dead = started(asleep, run_id, "running", GONE)
     evaluations.delete(asleep, dead)
+    with pytest.raises(RunError, match=f"There is no evaluation {dead}"):
+        evaluations.delete(asleep, dead)
+    damaged = queued(asleep, run_id)
+    for name in ("job.json", "job.copy.json"):
+        (EvaluationStore(asleep).directory(damaged) / name).write_text("{")
+    evaluations.delete(asleep, damaged)
     assert len(list((asleep.directory(run_id) / "evaluations").iterdir())) == 2
 
 
@@ -243,6 +266,16 @@ def test_a_deleted_run_takes_its_evaluations_with_it(asleep: RunStore) -> None:
 
 
 # Under a supervisor
+
+
+def test_its_end_is_told(asleep: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: queue_module.Queue[EvaluationRecord] = queue_module.Queue()
+    monkeypatch.setattr(supervisor, "notify", lambda _preferences, job, _say: told.put(job))
+    save_preferences(asleep, notify_command="true")
+    key = started(asleep, finished(asleep), "running", GONE)
+    supervisor.Supervisor(asleep, print)._look_at_all()
+    record = told.get(timeout=SECONDS)
+    assert (record.key, record.status) == (key, "crashed")
 
 
 def test_leftovers_of_unfinished_ones_are_cleaned_up(asleep: RunStore) -> None:

@@ -13,10 +13,12 @@ import pytest
 
 from bcecore.jobs import notify as module
 from bcecore.jobs.notify import notify
+from bcecore.store.evaluations import EvaluationStore, SplitTexts
 from bcecore.store.preferences import Preferences, this_machine
 from bcecore.store.record import Failure
 from bcecore.store.runs import RunStore
 from tests.examples import example_run
+from tests.ui.evaluated import evaluated
 
 posix = pytest.mark.skipif(os.name == "nt", reason="the commands are those of a POSIX shell")
 
@@ -66,9 +68,31 @@ def test_the_webhook_gets_a_json_object(store: RunStore, posts: tuple[str, list[
     address, received = posts
     assert told(store, notify_webhook=f"{address}/ok") == []
     (content,) = received
-    assert content["status"] == "failed"
+    assert (content["job"], content["evaluation"], content["status"]) == ("run", None, "failed")
+    assert (content["done"], content["total"]) == (120, 300)
     assert content["message"] == "Why."
     assert content["text"] == "$(touch hacked): failed"
+
+
+@posix
+def test_an_evaluation_is_told_of_too(
+    store: RunStore, tmp_path: Path, posts: tuple[str, list[dict[str, object]]]
+) -> None:
+    run_id = example_run(store, name="my run")
+    key = evaluated(store, run_id, SplitTexts("val", "file", "val.txt", ["one two"], 48), {10: [1.0]}, name="on val")
+    address, received = posts
+    out = tmp_path / "out"
+    settings = Preferences(
+        machine=this_machine(),
+        notify_webhook=f"{address}/ok",
+        notify_command=f'echo "$BCE_JOB|$BCE_RUN_ID|$BCE_RUN_NAME|$BCE_RUN_STATUS" > "{out}"',
+    )
+    said: list[str] = []
+    notify(settings, EvaluationStore(store).record(key), said.append)
+    assert said == []
+    assert out.read_text() == f"evaluation|{run_id}|on val|finished\n"
+    (content,) = received
+    assert (content["job"], content["run"], f"{content['run']}/{content['evaluation']}") == ("evaluation", run_id, key)
 
 
 def test_a_webhook_that_fails_is_said(store: RunStore, posts: tuple[str, list[dict[str, object]]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bcecore.jobs import control, derive, estimate
+from bcecore.jobs import control, derive, estimate, evaluations
 from bcecore.store.runs import RunStore
 from bcecore.ui import page
 
@@ -13,7 +13,7 @@ from bcecore.ui import page
 def woken(monkeypatch: pytest.MonkeyPatch) -> list[RunStore]:
     """The stores whose supervisor was woken, in place of processes."""
     calls: list[RunStore] = []
-    for module in (control, derive):
+    for module in (control, derive, evaluations):
         monkeypatch.setattr(module, "wake", calls.append)
     monkeypatch.setattr(page, "see_to_supervisor", calls.append)
     monkeypatch.setattr(estimate, "start_probe", lambda _store, _checked: None)

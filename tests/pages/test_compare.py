@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from bcecore.errors import RunError
 from bcecore.jobs import generation
 from bcecore.store import generation as files
 from bcecore.store.baseline import save_baseline
+from bcecore.store.evaluations import EvaluationStore, SplitTexts
 from bcecore.store.identity import own_identity
 from bcecore.store.record import now
 from bcecore.store.runs import RUNS_DIR_VARIABLE, RunStore
 from bcecore.store.samples import Sample, append_samples
 from tests.examples import example_config, example_run
+from tests.ui.evaluated import evaluated
 
 ROOT = Path(__file__).parent.parent.parent
 TEXTS = {"train": "t", "validation": "v"}
@@ -51,6 +54,11 @@ def words(app: AppTest) -> str:
     """All sentences on the page."""
     found = [*app.markdown, *app.caption, *app.error, *app.warning, *app.success, *app.info]
     return "\n".join(element.value for element in found)
+
+
+def said_plainly(app: AppTest) -> str:
+    """The same, without the signs that keep names from being read as Markdown."""
+    return words(app).replace("\\", "")
 
 
 def run(store: RunStore, name: str, texts: dict[str, str] | None = None, **given: Any) -> str:
@@ -335,3 +343,79 @@ def test_seeds_that_are_not_equally_far(app: AppTest, store: RunStore) -> None:
     assert r"seed 1\: step 120" in said and r"seed 2\: step 60" in said
     show(app, runs=[run(store, "seed 3", config=example_config(training__seed=3), steps=120), ids[0]])
     assert not any("equally far" in warning.value for warning in app.warning)
+
+
+VAL = SplitTexts("val", "file", "val.txt", ["one two three", "a b c", "four five six"], 48)
+
+
+@pytest.fixture
+def three(store: RunStore) -> str:
+    """A finished run with checkpoints at 100, 200 and 300, whose log finds 250 or later best."""
+    return run(store, "three", steps=300, total=300, checkpoints=(100, 200, 300))
+
+
+def test_what_was_measured_says_which_to_keep(app: AppTest, store: RunStore, three: str) -> None:
+    evaluated(store, three, VAL, {100: [1.0, 2.0, 3.0], 200: [1.0, 2.0, 3.0]})
+    show(app, mode="checkpoints", run=three, steps=["100", "200"])
+    said = said_plainly(app)
+    assert "Keep step 100: all of them predict exactly the same, and it is the earliest" in said
+    assert "Keep step 300" not in said and not app.success
+    assert "By the log alone, step 300 had the lowest held-out CE" in said
+    assert "Evaluate steps 100 and 200" not in links(app)
+
+
+def test_steps_measured_at_different_times_belong_together(app: AppTest, store: RunStore, three: str) -> None:
+    evaluated(store, three, VAL, {100: [1.0, 2.0, 3.0]}, name="first")
+    evaluated(store, three, replace(VAL, name="same texts"), {200: [0.5, 1.5, 2.5]}, name="second")
+    evaluated(store, three, replace(VAL, long_texts="window", stride=24), {200: [9.0, 9.0, 9.0]}, name="windows")
+    show(app, mode="checkpoints", run=three, steps=["100", "200"])
+    assert [heading.value for heading in app.subheader].count("same texts") == 1
+    assert "Keep step 200. CE is lower with step 200 than with step 100, by 0.500 nats per token" in said_plainly(app)
+
+
+def test_what_changed_text_by_text_is_shown_on_request(app: AppTest, store: RunStore, three: str) -> None:
+    evaluated(store, three, VAL, {100: [1.0, 2.0, 3.0], 200: [1.0, 2.0, 1.0], 300: [1.0, 2.5, 3.0]})
+    show(app, mode="checkpoints", run=three, steps=["100", "200", "300"])
+    assert not app.dataframe
+    app.session_state["compare-changes"] = True
+    again(app.run())
+    assert [box.label for box in app.selectbox if box.key in ("compare-first", "compare-second")] == [
+        "First step",
+        "Second step",
+    ]
+    assert app.dataframe[0].value["number"].tolist()[0] == 2  # from 100 to 300 the second text changed most
+    app.selectbox(key="compare-second").set_value(200).run()
+    again(app)
+    assert app.dataframe[0].value["number"].tolist()[0] == 3
+    assert "step 200** · CE 1" in said_plainly(app)
+
+
+def test_an_unmeasured_pair_leads_to_the_form(app: AppTest, store: RunStore, three: str) -> None:
+    show(app, mode="checkpoints", run=three, steps=["100", "200"])
+    assert "Keep step 300" in said_plainly(app)
+    assert links(app)["Evaluate steps 100 and 200"].endswith(f"run={three}&steps=100&steps=200")
+    show(app, mode="checkpoints", run=three, steps=["100", "101"])
+    assert not any(label.startswith("Evaluate steps") for label in links(app))
+
+
+def test_an_evaluation_on_its_way_is_not_asked_for_again(app: AppTest, store: RunStore, three: str) -> None:
+    key = evaluated(store, three, VAL, {100: [1.0, 2.0, 3.0], 200: [1.0, 2.0, 3.0]}, whole=False)
+    EvaluationStore(store).update(key, process=own_identity())
+    show(app, mode="checkpoints", run=three, steps=["100", "200"])
+    assert "planted is being measured" in said_plainly(app)
+    assert links(app)["See how far it is"].endswith(f"evaluation={key.rpartition('/')[2]}")
+
+
+def test_a_text_that_the_run_learnt_from_is_called_so(app: AppTest, store: RunStore) -> None:
+    config = example_config(data__validation="first_rows_of_training")
+    leaky = run(store, "leaky", config=config, leaks=True, checkpoints=(50, 100))
+    evaluated(store, leaky, replace(VAL, kind="own", name="held-out"), {50: [1.0, 2.0, 3.0], 100: [1.0, 1.0, 1.0]})
+    show(app, mode="checkpoints", run=leaky, steps=["50", "100"])
+    said = [warning.value.replace("\\", "") for warning in app.warning]
+    assert any("can see the words that it has to predict" in warning for warning in said)
+    assert any("also learnt from “held-out”" in warning for warning in said)
+
+
+def links(app: AppTest) -> dict[str, str]:
+    """The links in the page, by their words: where they lead."""
+    return {link.proto.label: f"{link.proto.page}?{link.proto.query_string}" for link in app.get("page_link")}

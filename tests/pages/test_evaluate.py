@@ -34,7 +34,6 @@ TEXTS = ["God will help us", "one two three four five six seven", "a b c"]
 @pytest.fixture
 def app(store: RunStore, monkeypatch: pytest.MonkeyPatch, woken: list[RunStore]) -> AppTest:
     monkeypatch.setenv(RUNS_DIR_VARIABLE, str(store.root))
-    monkeypatch.setattr(evaluations, "wake", woken.append)
     return AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
 
 
@@ -61,7 +60,7 @@ def finish(store: RunStore, run_id: str) -> None:
         store.transition(run_id, status, facts={"leak_probe": {"leaks": False}})  # type: ignore[arg-type]
 
 
-def show(app: AppTest, run_id: str | None = None, evaluation: str | None = None, **address: str) -> AppTest:
+def show(app: AppTest, run_id: str | None = None, evaluation: str | None = None, **address: Any) -> AppTest:
     """The page, as a link to it opens it."""
     app.run()
     app.switch_page("pages/Evaluate.py")
@@ -197,7 +196,7 @@ def test_the_run_is_evaluated_on_its_own_text_at_its_end(
         ("held-out", 4, "truncate")
     ]
     assert app.query_params["evaluation"] == record.id
-    assert app.get("progress")[0].text == "Next in the queue"
+    assert app.get("progress")[0].text == "Next in the queue · starts in a moment"
     assert "The first figures appear here" in words(app)
     assert len(woken) >= 1
 
@@ -360,13 +359,13 @@ def test_a_waiting_evaluation_is_held_released_removed_and_put_back(app: AppTest
     first = queued(store, run_id)
     second = queued(store, run_id)
     show(app, run_id, second.key)
-    assert app.get("progress")[0].text == "2nd in the queue"
-    click(app, "evaluation-hold")
+    assert app.get("progress")[0].text == "2nd in the queue · starts after those before it"
+    click(app, f"hold-{second.id}")
     assert "On hold" in app.get("progress")[0].text
-    click(app, "evaluation-release")
-    click(app, "evaluation-remove")
+    click(app, f"release-{second.id}")
+    click(app, f"remove-{second.id}")
     assert "Taken out of the queue." in words(app)
-    click(app, "evaluation-put-back-into-the-queue")
+    click(app, f"resume-{second.id}")
     assert [job.key for job in queue.waiting_jobs(store)] == [first.key, second.key]
 
 
@@ -382,10 +381,11 @@ def test_a_running_evaluation_says_how_far_it_is_and_stops(app: AppTest, store: 
     assert text.startswith("3 of 6 texts scored · 0.100 texts/s · 0.") and text.endswith("about 30 s left")
     assert "What was measured so far." in words(app)
     assert [metric.label for metric in app.metric] == ["val"]
-    click(app, "evaluation-stop")
+    click(app, f"stop-{key.rpartition('/')[2]}")
     assert read_stop(EvaluationStore(store).directory(key)) is not None
     assert EvaluationStore(store).record(key).status == "stopping"
-    assert app.button(key="evaluation-stopping").disabled
+    stop = app.button(key=f"stop-{key.rpartition('/')[2]}")
+    assert stop.label == "Stopping…" and stop.disabled
 
 
 @pytest.mark.parametrize(
@@ -410,7 +410,7 @@ def test_what_did_not_finish_says_what_is_kept_and_goes_on(
     assert expected in plain_words
     assert "Nothing had been measured yet." in plain_words
     assert [code.value for code in app.code] == ([] if failure is None else ["Trace…"])
-    click(app, "evaluation-resume")
+    click(app, f"resume-{record.id}")
     assert found.record(record.key).status == "queued"
 
 
@@ -418,8 +418,9 @@ def test_what_was_kept_is_counted_from_the_result(app: AppTest, store: RunStore,
     key = planted(store, run_id, {50: [1.0, 2.0, 3.0]}, whole=False)
     found = EvaluationStore(store)
     found.transition(key, "stopping")
-    found.transition(key, "stopped", progress=EvaluationProgress(done=5, total=6, updated=now()))
+    found.transition(key, "stopped", progress=EvaluationProgress(done=5, kept=3, total=6, updated=now()))
     show(app, run_id, key)
+    assert app.get("progress")[0].text.startswith("3 of 6 texts scored")
     assert "What it had measured, 3 of 3 texts, is kept and shown below." in words(app)
     assert app.subheader[0].value.startswith("Step 50 predicts the same with BCE on and off")
 
@@ -430,7 +431,7 @@ def test_a_click_that_comes_too_late_gives_a_sentence(app: AppTest, store: RunSt
     queue.remove(store, record.key)
     EvaluationStore(store).transition(record.key, "queued")
     EvaluationStore(store).transition(record.key, "starting")
-    click(app, "evaluation-hold")
+    click(app, f"hold-{record.id}")
     assert said(app)[0] == f"“{record.name}” is starting: it is not in the queue."
 
 
@@ -468,7 +469,11 @@ def test_a_damaged_evaluation_is_still_listed(app: AppTest, store: RunStore, run
     show(app, run_id, key)
     assert "This evaluation ended unexpectedly." in words(app).replace("*", "")
     assert "“Resume” tries" not in words(app)
-    assert "evaluation-resume" not in [button.key for button in app.button]
+    assert not any(button.label == "Resume" for button in app.button)
+    click(app, "delete-this")
+    click(app, "dialog-delete")
+    assert EvaluationStore(store).records(run_id) == []
+    assert app.header[0].value == "1 · Checkpoints"
 
 
 # -- results
@@ -576,6 +581,15 @@ def test_lengths_and_timing(app: AppTest, store: RunStore, run_id: str) -> None:
     timing = next(table for table in tables(app) if "eval_runtime (s)" in table[0])
     assert timing[1] == ["val", "120", "1.0000", "3.0", "1.0"]
     assert "val · val.txt · 3 texts · none longer than 16 tokens" in words(app).replace("*", "")
+
+
+def test_a_link_asks_for_checkpoints_once(app: AppTest, run_id: str) -> None:
+    show(app, run_id, steps=["50", "100", "77", "x"])
+    key = f"evaluate:{run_id}:checkpoints"
+    assert app.button_group(key=key).value == [50, 100]
+    assert "steps" not in app.query_params
+    choose(app, key, [120])
+    assert app.button_group(key=key).value == [120]
 
 
 def test_what_can_be_taken_away(app: AppTest, store: RunStore, run_id: str) -> None:

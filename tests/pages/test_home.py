@@ -6,14 +6,16 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from bcecore.errors import DiskFullError
-from bcecore.jobs import control, queue
+from bcecore.jobs import control, evaluations, queue
 from bcecore.store.baseline import load_baseline, save_baseline
+from bcecore.store.evaluations import EvaluationProgress, EvaluationStore, SplitTexts
 from bcecore.store.identity import own_identity
 from bcecore.store.record import now
 from bcecore.store.requests import read_stop
 from bcecore.store.runs import RUNS_DIR_VARIABLE, RunStore
 from bcecore.ui import page, run_list
 from tests.examples import example_config, example_run
+from tests.ui.evaluated import evaluated
 
 APP = Path(__file__).parent.parent.parent / "app.py"
 
@@ -107,8 +109,44 @@ def test_who_waits_is_told_when_its_turn_comes(home: AppTest, store: RunStore) -
     assert expectations(home) == [
         "Next in the queue · starts in about 5 s, done in about 15 s",
         "2nd in the queue · starts in about 15 s",
-        "3rd in the queue · starts after the runs before it",
+        "3rd in the queue · starts after those before it",
     ]
+
+
+def test_evaluations_stand_beside_the_runs(home: AppTest, store: RunStore) -> None:
+    run_id = example_run(store, name="my run", checkpoints=(10,))
+    found = EvaluationStore(store)
+    val = SplitTexts("val", "file", "val.txt", ["one two", "a b"], 48)
+    at_work = evaluated(store, run_id, val, {10: [1.0, 2.0]}, name="at work", whole=False)
+    found.update(at_work, process=own_identity())
+    found.update(at_work, progress=EvaluationProgress(done=50, total=150, updated=now(), examples_per_second=10))
+    waits = evaluations.submit(store, run_id, [val], steps=[10], name="waits").key
+    queued = example_run(store, "queued", name="last")
+    home.run()
+    assert not home.exception
+    assert [bar.text.split(" · ")[0] for bar in home.get("progress")] == ["50 of 150 texts scored"]
+    assert [caption.value for caption in home.main.caption if "evaluation of" in caption.value] == [
+        "evaluation of my run",
+        "evaluation of my run",
+    ]
+    assert expectations(home) == [
+        "Next in the queue · starts in about 10 s",
+        "2nd in the queue · starts after those before it",
+    ]
+    own = waits.rpartition("/")[2]
+    home.button(key=f"down-{own}").click().run()
+    assert [job.key for job in queue.waiting_jobs(store)] == [queued, waits]
+    home.button(key=f"hold-{own}").click().run()
+    assert found.record(waits).status == "held"
+    home.button(key=f"remove-{own}").click().run()
+    assert found.record(waits).status == "removed"
+    home.button(key=f"stop-{at_work.rpartition('/')[2]}").click().run()
+    assert found.record(at_work).status == "stopping"
+    assert not home.exception
+    time.sleep(0.002)  # records hold milliseconds
+    found.transition(at_work, "stopped", process=None)
+    home.run()
+    assert said(home) == ["at work has stopped."]
 
 
 def test_the_queue_can_be_changed(home: AppTest, store: RunStore) -> None:

@@ -105,8 +105,11 @@ def test_before_the_first_step_there_are_placeholders(app: AppTest, store: RunSt
 
 
 def test_a_finished_run(app: AppTest, store: RunStore) -> None:
-    show(app, example_run(store, "finished", steps=300))
+    run_id = example_run(store, "finished", steps=300)
+    show(app, run_id)
     assert "**Finished** in 1 m" in app.success[0].value
+    (link,) = [each.proto for each in app.get("page_link") if each.proto.label.startswith("Evaluate it")]
+    assert (link.page, link.query_string) == ("Evaluate", f"run={run_id}")
     assert "best at step 300" in app.success[0].value
     assert not app.warning
 

@@ -245,5 +245,7 @@ def test_samples_and_checkpoints(app: AppTest, store: RunStore) -> None:
     assert "Best held-out CE" in words(app)
     (link,) = [element.proto for element in app.get("page_link") if element.proto.label == "Compare them side by side"]
     assert (link.page, link.query_string) == ("Compare", f"mode=checkpoints&run={run_id}")
+    (link,) = [element.proto for element in app.get("page_link") if element.proto.label == "Evaluate them on texts"]
+    assert (link.page, link.query_string) == ("Evaluate", f"run={run_id}")
     click(app, "resume-at-50")
     assert store.record(run_id).resume_from == "50"

@@ -224,3 +224,10 @@ def test_a_labelled_set_in_words() -> None:
     assert few[1].startswith("These texts do not show that it is better than answering “good” every time")
     assert few[-1] == "Only 10 texts: a first look."
     assert labelled(5, 45)[1].startswith("That is worse than answering “good” every time")
+
+
+def test_the_same_change_on_every_text_has_no_endless_digits() -> None:
+    same = comparison_sentence(compared(-0.1, -0.1 - 1e-16, -0.1 + 1e-16), "A", "B")
+    assert "by 0.1000 nats per token (95 % between 0.1000 and 0.1000)" in same
+    tiny = comparison_sentence(compared(-0.00002, -0.0000200001, -0.0000199999), "A", "B")
+    assert "by 0.00002000 nats per token" in tiny

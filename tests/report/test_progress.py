@@ -114,4 +114,4 @@ def test_what_is_expected() -> None:
     assert expected_words(25, 118) == "starts in about 25 s, done in about 2 min"
     assert expected_words(0, 30) == "starts in a moment, done in about 30 s"
     assert expected_words(25, None) == "starts in about 25 s"
-    assert expected_words(None, None) == "starts after the runs before it"
+    assert expected_words(None, None) == "starts after those before it"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,18 +70,6 @@ def submit_small(store: RunStore, **changes: Any) -> str:
 def run_worker(store: RunStore, run_id: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Carry out a run in a process of its own and wait for it."""
     return run_patched(store, run_id, "", *arguments)
-
-
-def run_workers(store: RunStore, run_ids: Sequence[str]) -> None:
-    """Carry out several runs one after another, in one process, which has to import torch only once."""
-    for run_id in run_ids:
-        store.transition(run_id, "starting")
-    program = (
-        "import sys\nfrom bcecore.training import worker\nsys.exit(any(worker.main([run]) for run in sys.argv[1:]))"
-    )
-    command = [sys.executable, "-c", program, *(str(store.directory(run_id)) for run_id in run_ids)]
-    ended = subprocess.run(command, env=local.training_environment(), capture_output=True, text=True, timeout=200)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def run_patched(store: RunStore, run_id: str, patch: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -13,15 +13,9 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Widget
 
 from bcecore.evaluation.summarising import Totals, summary
-from bcecore.store.evaluations import (
-    BCE_COMPONENTS,
-    EvaluationRequest,
-    EvaluationStore,
-    SplitTexts,
-    merge_parts,
-    write_part,
-    write_result,
-)
+from bcecore.store.evaluations import EvaluationRequest, EvaluationStore, SplitTexts, write_result
+from bcecore.store.examples import merge_parts, write_part
+from bcecore.store.objective import BCE_COMPONENTS
 from bcecore.store.runs import RunStore
 from tests.examples import example_run
 

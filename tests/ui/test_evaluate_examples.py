@@ -5,7 +5,8 @@ import math
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from bcecore.store.evaluations import EvaluationStore, SplitTexts, merge_parts, write_part
+from bcecore.store.evaluations import EvaluationStore, SplitTexts
+from bcecore.store.examples import merge_parts, write_part
 from bcecore.store.runs import RunStore
 from bcecore.ui import evaluate_rows
 from tests.ui.evaluated import WEIGHT, evaluated, example_row, listed, opened, run, run_with_training, words

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from bcecore.store.evaluations import SplitTexts
 from bcecore.store.runs import RunStore
-from bcecore.ui.evaluate_sides import _csv, _Side
+from bcecore.ui.evaluate_changes import Side, _csv
 from tests.ui.evaluated import evaluated, listed, opened, run, run_with_training, words
 
 TEXTS = ["one two three", "a <i>bold</i> b", "four five six"]
@@ -147,11 +147,23 @@ def test_a_deleted_evaluation_beside_this_one(store: RunStore, run_id: str) -> N
     assert listed(app) == [3, 1, 2]
 
 
+def test_a_link_to_another_run_outlives_its_name(store: RunStore, run_id: str) -> None:
+    other = run_with_training(store, [], name="second run")
+    there = evaluated(store, other, split(), {20: [1.0, 1.0, 1.0]})
+    key = evaluated(store, run_id, split(), {10: [1.0, 2.0, 3.0], 20: [0.5, 2.25, 1.0]})
+    app = show(store, key)
+    run(app.selectbox(key="vs-with").set_value(there))
+    assert app.query_params["vs-with"] == there
+    store.update(other, name="called otherwise")
+    again = show(store, key, vs_with=there)
+    assert "called otherwise, step 20" in words(again)
+
+
 def test_the_file_to_download(store: RunStore, run_id: str) -> None:
     table = pd.DataFrame(
         {"example": [2], "text": ["ğ, x"], "tokens": [2], "ce_first": [3.0], "ce_second": [1.0], "change": [-2.0]}
     )
-    first, second = (_Side(None, name, None, {}) for name in ("step 10", "step 20"))  # type: ignore[arg-type]
+    first, second = (Side(None, name, None, {}) for name in ("step 10", "step 20"))  # type: ignore[arg-type]
     read = pd.read_csv(io.BytesIO(_csv(table, first, second)))
     assert list(read.columns) == ["text_number", "text", "tokens", "ce (step 10)", "ce (step 20)", "change"]
     assert read.iloc[0].tolist() == [3, "ğ, x", 2, 3.0, 1.0, -2.0]

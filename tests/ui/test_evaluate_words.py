@@ -91,12 +91,6 @@ def test_what_was_left_out_and_cut() -> None:
     assert words.reading_words(windows, 0) == "long texts in windows of 64 tokens, each 32 tokens behind the one before"
 
 
-def test_a_failure_names_the_evaluation_and_the_run_by_their_names() -> None:
-    run_id = KEY.partition("/")[0]
-    assert words.failure_words(record(), f"Evaluation {KEY} is finished.") == "“mine” is finished."
-    assert words.failure_words(record(), f"Run {run_id} has no checkpoint.") == "the run has no checkpoint."
-
-
 @pytest.mark.parametrize(
     ("x", "expected"), [(1.06, "1.0600"), (24.9111, "24.91"), (1422.5, "1,422"), (float("inf"), "infinite")]
 )
