@@ -51,7 +51,7 @@ def on_texts(store: RunStore, records: Sequence[EvaluationRecord], steps: Sequen
             group = next((each for each in found if _is_same(each.split, split)), None)
             if group is None:
                 taken = any(each.title == split.name for each in found)
-                title = f"{split.name} · {moment(record.created)}" if taken else split.name
+                title = f"{split.name} · {moment(record.created)} · {record.id[-4:]}" if taken else split.name
                 group = OnText(title, split)
                 found.append(group)
             for step in record.request.checkpoints:
