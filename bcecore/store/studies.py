@@ -325,7 +325,7 @@ class StudyStore:
         under its name only when it is complete; when anything fails, nothing is left behind. Raises RunError for an
         unusable name, DiskFullError, and what `fill` raises.
         """
-        name = check_name(name)
+        name = check_name(name, "study")
         created = now()
         study_id = new_id(name, created)
         while (self.runs.root / study_id).exists() or (self.root / study_id).exists():
