@@ -174,12 +174,13 @@ class Foretold:
     runs: int
     """Of the first look."""
     pilot: str | None
-    """The study whose spread tells what this one can see; None where there is none."""
+    """The study whose spread tells what this one can see; None where there is none, and the spread is assumed."""
     mde: float | None
-    """The smallest difference it will likely see, nats per token; None without a pilot."""
+    """The smallest difference it will likely see, nats per token; None where one seed or document tells no spread."""
     mde_low: float | None
     mde_high: float | None
-    """Between these it lies in four of five cases, as a pilot of few seeds knows the spread only roughly."""
+    """Between these it lies in four of five cases, as a pilot of few seeds knows the spread only roughly; None without
+    a pilot."""
     seconds: float | None
     """Of training, all runs of the first look one after the other; None where nobody has measured."""
     places: int

@@ -39,19 +39,22 @@ def foretold_words(foretold: Foretold, plan_margin: float) -> list[str]:
     sized = f"{count(foretold.seeds, 'seed')} and {count(foretold.documents, 'document')}"
     likely = percent(POWER)
     said = []
-    if foretold.mde is not None:
+    matters = f"A difference of {plan_margin:g} would matter."
+    if foretold.mde is None:
+        said.append(f"{sized} tell nothing of how much results vary, so no difference can be shown. {matters}")
+    elif foretold.pilot is None:
+        said.append(
+            f"{sized} will likely ({likely}) see differences above {foretold.mde:.2g} nats per token; smaller ones it "
+            f"may miss. {matters} How much results vary is assumed here, as a small trial of the model built here "
+            "showed it: no earlier study of this model tells."
+        )
+    else:
         between = ""
         if foretold.mde_low is not None and foretold.mde_high is not None:
             between = f" (somewhere from {foretold.mde_low:.2g} to {foretold.mde_high:.2g}: the pilot is small)"
         said.append(
             f"{sized} will likely ({likely}) see differences above {foretold.mde:.2g} nats per token{between}, as far "
-            f"as study {foretold.pilot} tells; smaller ones it may miss. A difference of {plan_margin:g} would matter."
-        )
-    else:
-        said.append(
-            f"How small a difference {sized} can show is not known beforehand: no earlier study of this model tells "
-            f"how much its results vary. The verdict will say so. A difference of {plan_margin:g} nats per token would "
-            "matter."
+            f"as study {foretold.pilot} tells; smaller ones it may miss. {matters}"
         )
     if foretold.seeds < FEW_SEEDS:
         said.append(

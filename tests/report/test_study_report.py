@@ -187,12 +187,13 @@ def test_costs_in_words() -> None:
     assert cost_words(replace(cost, pairs=())).endswith("is not known: its runs were interrupted.")
 
 
-FORETOLD = Foretold(5, 300, 6000, 10, None, None, None, None, None, 1)
+FORETOLD = Foretold(5, 300, 6000, 10, None, 0.004, None, None, None, 1)
 
 
 def test_beforehand_in_words() -> None:
     said = " ".join(foretold_words(FORETOLD, 0.01))
-    assert "How small a difference 5 seeds and 300 documents can show is not known beforehand" in said
+    assert "5 seeds and 300 documents will likely (80 %) see differences above 0.004 nats per token; smaller" in said
+    assert "How much results vary is assumed here" in said
     assert "How long its 10 runs take is known after the first one." in said and "first look" not in said
     known = replace(FORETOLD, seeds=3, pilot="p", mde=0.0234, mde_low=0.01, mde_high=0.05, seconds=600.0, places=2)
     said = " ".join(foretold_words(known, 0.01))

@@ -8,7 +8,7 @@ from typing import Any
 
 from bcecore.errors import BceError
 from bcecore.evaluation.outcome import Foretold, finite
-from bcecore.evaluation.planning import components, plan
+from bcecore.evaluation.planning import ASSUMED, Components, components, plan
 from bcecore.evaluation.statistics import levels
 from bcecore.evaluation.study.collecting import Collected
 from bcecore.evaluation.study.drafting import Prepared
@@ -32,18 +32,17 @@ def foretell(store: RunStore, ready: Prepared, found: Preflight) -> Foretold:
     seeds = draft.looks[0]
     compared = max(1, sum(not arm.planted for arm in draft.arms[1:]))
     pilot = _pilot(store, ready)
-    seen = None
-    if pilot is not None:
-        seen = plan(pilot[1], seeds, tokens, levels(len(draft.looks), compared).difference)
+    parts = ASSUMED if pilot is None else pilot[1]
+    seen = plan(parts, seeds, tokens, levels(len(draft.looks), compared).difference)
     return Foretold(
         seeds=seeds,
         documents=len(clean),
         tokens=sum(tokens),
         runs=seeds * len(draft.arms),
         pilot=None if pilot is None else pilot[0],
-        mde=None if seen is None else finite(seen.mde),
-        mde_low=None if seen is None else finite(seen.mde_low),
-        mde_high=None if seen is None else finite(seen.mde_high),
+        mde=finite(seen.mde),
+        mde_low=finite(seen.mde_low),
+        mde_high=finite(seen.mde_high),
         seconds=_seconds(store, ready),
         places=places(store, ready.base),
     )
@@ -59,7 +58,7 @@ def foretold_of(expectations: Mapping[str, Any]) -> Foretold | None:
     return Foretold(**expectations) if expectations else None
 
 
-def _pilot(store: RunStore, ready: Prepared) -> tuple[str, Any] | None:
+def _pilot(store: RunStore, ready: Prepared) -> tuple[str, Components] | None:
     """The newest study of the same model whose results tell how much seeds and documents vary, and its components.
 
     Twins that are the same in every bit vary by nothing and tell nothing.

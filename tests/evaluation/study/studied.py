@@ -14,7 +14,8 @@ from bcecore.evaluation.study import creating
 from bcecore.evaluation.study.drafting import Draft, HeldOut, known_arm, with_held_out
 from bcecore.jobs import control, evaluations
 from bcecore.settings import with_values
-from bcecore.store.evaluations import EvaluationStore, merge_parts, write_part, write_result
+from bcecore.store.evaluations import EvaluationStore, write_result
+from bcecore.store.examples import merge_parts, write_part
 from bcecore.store.identity import own_identity
 from bcecore.store.metrics import MetricsWriter
 from bcecore.store.record import Failure, Progress, now

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bcecore.evaluation.outcome import Foretold
-from bcecore.evaluation.planning import components
+from bcecore.evaluation.planning import ASSUMED, components
 from bcecore.evaluation.planning import plan as planned
 from bcecore.evaluation.study.collecting import Collected
 from bcecore.evaluation.study.creating import create
@@ -32,10 +32,11 @@ def foretold(store: RunStore, folder: Path, **changes: object) -> Foretold:
     return foretell(store, ready, preflight(ready))
 
 
-def test_without_a_pilot_nothing_is_promised(asleep: RunStore, tmp_path: Path) -> None:
+def test_without_a_pilot_the_spread_is_assumed(asleep: RunStore, tmp_path: Path) -> None:
     found = foretold(asleep, tmp_path / "tokenizer")
     assert (found.seeds, found.documents, found.runs, found.places) == (2, 32, 4, 1)
-    assert (found.pilot, found.mde, found.mde_low, found.mde_high, found.seconds) == (None,) * 5
+    assert (found.pilot, found.mde_low, found.mde_high, found.seconds) == (None,) * 4
+    assert found.mde == pytest.approx(planned(ASSUMED, 2, [found.tokens // 32] * 32).mde, rel=1e-3)
     assert foretold_of(json.loads(json.dumps(as_expectations(found)))) == found
     assert foretold_of({}) is None
 
