@@ -35,6 +35,7 @@ _BENCHES = {
     "chaos": "chaos",
     "crowd": "crowd",
     "protocol": "protocol",
+    "studies": "real_studies",
 }
 
 
