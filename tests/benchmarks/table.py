@@ -24,7 +24,7 @@ from bcecore.jobs.local import REPOSITORY, current_records
 from bcecore.report.run_table import DEFAULT_COLUMNS, Query, column, columns_for, in_order, matching, run_table
 from bcecore.store.metrics import metrics_line
 from bcecore.store.record import STATUSES, now
-from bcecore.store.runs import RECORD_COPY, RECORD_FILE, RunStore
+from bcecore.store.runs import RECORD_FILE, RunStore
 from bcecore.ui.live import table_rows
 from tests.examples import example_config, example_run
 
@@ -93,7 +93,7 @@ def make_runs(store: RunStore, runs: int, *, steps: int = LOGGED_STEPS) -> list[
         written = {name: moment.isoformat().replace("+00:00", "Z") for name, moment in times.items()}
         record = contents[kind] | written | {"id": run_id, "name": f"run {place}", "tags": [f"series-{place % 12}"]}
         text = json.dumps(record | {"status_since": written["ended"]}, indent=2)
-        for name in (RECORD_FILE, RECORD_COPY):
+        for name in (RECORD_FILE, "run.copy.json"):
             (directory / name).write_text(text, encoding="utf-8")
         made.append(run_id)
     return made + kinds
