@@ -25,6 +25,7 @@ from bcecore.evaluation.summarising import Totals, summary
 from bcecore.files import read_json
 from bcecore.store.evaluations import RESULT_FILE, EvaluationRequest, SplitSpec, write_result
 from bcecore.store.examples import parts, write_part
+from bcecore.store.weights import weights_hash
 from bcecore.training.memory import MEMORY_FILE
 from bcecore.training.regularizer import COMPONENTS
 
@@ -74,6 +75,7 @@ class EvaluationJob:
         self._number = 0  # of the next page
         self._done = 0
         self._loaded: tuple[int, Forward] | None = None
+        self._hashes: dict[int, str] = {}  # of the weights that were scored, by step
         self._result: dict[str, Any] = {
             "version": RESULT_VERSION,
             "complete": False,
@@ -152,6 +154,7 @@ class EvaluationJob:
             weights = find_weights(self._run_directory, step, self._last_step)
             longest = max(split.block_size for split in self._request.splits)
             self._loaded = step, load_forward(self._config, self._run_directory, weights, self._using, longest)
+            self._hashes[step] = weights_hash(weights.directory)
         return self._loaded[1]
 
     # -- the result
@@ -166,6 +169,8 @@ class EvaluationJob:
         )
         figures["too_short"] = rows - totals.examples
         figures["has_memory"] = (self._weights[step].memory / MEMORY_FILE).is_file()
+        earlier = self._earlier_figures(split).get(str(step), {})
+        figures["weights_sha256"] = self._hashes.get(step) or earlier.get("weights_sha256")
         self._result["splits"][split.name]["checkpoints"][str(step)] = figures
         write_result(self._directory, self._result)
 

@@ -197,6 +197,28 @@ def _changed_since(subject: str, twins: Sequence[Twin]) -> Iterator[Finding]:
             )
 
 
+def measured_other(twin: Twin, measured: str | None) -> list[Finding]:
+    """The finding about an evaluation of a run, if there is one: the weights that it `measured` are others than those
+    that the run was trained to, both as hashes. Silent where one of them was not recorded.
+    """
+    trained = (twin.record or {}).get("final_weights")
+    if measured is None or trained is None or measured == trained:
+        return []
+    return [
+        Finding(
+            id="twin-mismatch",
+            severity="B",
+            subject=twin.run,
+            numbers={"run": twin.run, "trained": trained, "measured": measured},
+            sentence=(
+                f"The weights of run {twin.run} that were measured are not those that it was trained to: its last "
+                "checkpoint was changed before it was measured."
+            ),
+            what_to_do="Make the same study again, and leave its checkpoints as they are until it is measured.",
+        )
+    ]
+
+
 def _unknown(subject: str, twins: Sequence[Twin]) -> Iterator[Finding]:
     needed = [key for key in _RECORDED if key != "first_step"]
     missing = {

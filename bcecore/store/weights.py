@@ -34,16 +34,16 @@ def tensors_hash(tensors: Iterable[tuple[str, str, list[int], Iterable[Any]]]) -
 
 
 def weights_hash(directory: Path) -> str:
-    """SHA-256 of all weights in the safetensors files of `directory`.
+    """SHA-256 of the model's weights in `directory`: a final model or a checkpoint, whose BCE memory is not among them.
 
     Raises RunError for a folder without such files, or with one that is damaged.
     """
     found: dict[str, tuple[Path, int, dict[str, Any]]] = {}
-    for path in sorted(directory.glob("*.safetensors")):
+    for path in sorted(directory.glob("model*.safetensors")):
         start, header = _header(path)
         found |= {name: (path, start, entry) for name, entry in header.items() if name != "__metadata__"}
     if not found:
-        raise RunError(f"There are no weights (*.safetensors) in {directory}.")
+        raise RunError(f"There are no weights (model*.safetensors) in {directory}.")
     return tensors_hash(
         (name, entry["dtype"], entry["shape"], _pieces(path, start, *entry["data_offsets"]))
         for name, (path, start, entry) in sorted(found.items())

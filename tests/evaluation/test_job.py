@@ -12,10 +12,11 @@ import pytest
 from bcecore.errors import RunError, StopRequested
 from bcecore.evaluation import job as module
 from bcecore.evaluation import pages
-from bcecore.store.checkpoints import supersede
+from bcecore.store.checkpoints import checkpoints_directory, supersede
 from bcecore.store.evaluations import EvaluationRecord, EvaluationStore
 from bcecore.store.examples import merge_parts, parts
 from bcecore.store.runs import RunStore
+from bcecore.store.weights import weights_hash
 from tests.evaluation.scored import Unwatched, job_of, make_evaluation, rows_of, trained_run
 
 TEXTS = [f"Line {number}: {'güneş doğar ' * (number % 7)}and {number * 3} is a number." for number in range(40)]
@@ -92,6 +93,11 @@ def test_every_checkpoint_on_every_split(trained: tuple[RunStore, str], uninterr
         assert figures["weight"] == weight > 0 and figures["objective_on"] == pytest.approx(ce + weight * r)
         assert figures["report_eval_loss_on"] == pytest.approx(mean + config.bce.weight(1) * r)
         assert (figures["examples"], figures["too_short"], figures["has_memory"]) == (40, 0, True)
+        # Of the weights alone: the checkpoint's BCE memory is not among them.
+        assert figures["weights_sha256"] == weights_hash(
+            checkpoints_directory(trained[0].directory(trained[1])) / f"checkpoint-{step}"
+        )
+    assert weights_hash(trained[0].directory(trained[1]) / "model") == figures["weights_sha256"]
     # Two checkpoints are two models, two equal splits are one.
     assert rows[0]["ce"] != rows[80]["ce"] and rows[0]["ce"] == rows[40]["ce"]
 

@@ -31,7 +31,7 @@ from bcecore.findings import collect
 from bcecore.findings.finding import Finding
 from bcecore.findings.metric_contains_regulariser import Figure, metric_contains_regulariser
 from bcecore.findings.of_study import Member, after_training
-from bcecore.findings.twin_mismatch import Twin, twin_mismatch
+from bcecore.findings.twin_mismatch import Twin, measured_other, twin_mismatch
 from bcecore.store.evaluations import EvaluationStore
 from bcecore.store.record import now
 from bcecore.store.runs import RunStore
@@ -211,11 +211,19 @@ def _findings(
             for (name, _), twin in twins.items()
         ]
         found += twin_mismatch(plan.id, excused)
-    return found + _mixed_in(store, plan, state, arm, seeds)
+    return found + _of_evaluations(store, plan, state, arm, seeds, twins)
 
 
-def _mixed_in(store: RunStore, plan: StudyPlan, state: StudyState, arm: Arm, seeds: Sequence[int]) -> list[Finding]:
-    """metric-contains-regulariser: the figures of the evaluations against the losses of their documents."""
+def _of_evaluations(
+    store: RunStore,
+    plan: StudyPlan,
+    state: StudyState,
+    arm: Arm,
+    seeds: Sequence[int],
+    twins: Mapping[tuple[str, int], Twin],
+) -> list[Finding]:
+    """What the rules say of the evaluations: their figures against the losses of their documents
+    (metric-contains-regulariser), and the weights that they measured against those of the runs (twin-mismatch)."""
     found: list[Finding] = []
     for seed in seeds:
         for name in (plan.reference.name, arm.name):
@@ -231,6 +239,9 @@ def _mixed_in(store: RunStore, plan: StudyPlan, state: StudyState, arm: Arm, see
                 labelled = [("eval_loss", figures["ce"]), ("perplexity", figures["perplexity"])]
                 told = [Figure(label, value, ce) for label, value in labelled if value is not None]
                 found += metric_contains_regulariser(key, told)
+            # The texts are measured one after the other with the same weights, so the first speaks for all.
+            first = result["splits"][plan.primary.name]["checkpoints"][str(plan.total_steps)]
+            found += measured_other(twins[name, seed], first.get("weights_sha256"))
     return found
 
 

@@ -119,6 +119,7 @@ def measure(store: RunStore, plan: StudyPlan, arm: str, seed: int, effect: float
     jobs.transition(key, "starting", process=own_identity())
     jobs.transition(key, "running", started=now() - timedelta(seconds=2))
     result: dict[str, Any] = {"version": 1, "complete": True, "splits": {}}
+    measured = weights_hash(store.directory(StudyStore(store).state(plan.id).runs[cell(arm, seed)]) / "model")
     for number, split in enumerate(plan.splits):
         rows = [
             {"checkpoint": plan.total_steps, "split": split.name, "example": document, "tokens": TOKENS}
@@ -127,7 +128,7 @@ def measure(store: RunStore, plan: StudyPlan, arm: str, seed: int, effect: float
         ]
         write_part(directory, number, rows)
         ce = sum(row["nll"] for row in rows) / (TOKENS * split.rows)
-        figures = {"ce": ce, "perplexity": float(np.exp(ce))}
+        figures = {"ce": ce, "perplexity": float(np.exp(ce)), "weights_sha256": measured}
         result["splits"][split.name] = {"checkpoints": {str(plan.total_steps): figures}}
     merge_parts(directory)
     write_result(directory, result)

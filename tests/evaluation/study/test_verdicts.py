@@ -98,6 +98,20 @@ def test_one_weight_of_one_twin_changed_and_it_is_no_longer_that(asleep: RunStor
     assert found.verdict.blocked_by == ("twin-mismatch",) and found.difference is None
 
 
+def test_what_was_measured_has_to_be_what_was_trained(asleep: RunStore) -> None:
+    """The last checkpoint is what is measured, and the final model beside it can be as it should."""
+    plan = create(asleep, draft(asleep))
+    finish_all(asleep, plan, {"active": -0.1})
+    key = StudyStore(asleep).state(plan.id).evaluations[cell("active", 2)]
+    path = EvaluationStore(asleep).directory(key) / "result.json"
+    result = json.loads(path.read_text())
+    result["splits"]["held out"]["checkpoints"]["6"]["weights_sha256"] = "0" * 64
+    path.write_text(json.dumps(result))
+    (found,) = looked_at(asleep, plan).comparisons
+    assert found.verdict.blocked_by == ("twin-mismatch",)
+    assert "active-seed-2" in found.verdict.headline and "that were measured" in found.verdict.headline
+
+
 def test_a_positive_control_is_excused_for_what_it_declares_and_nothing_else(asleep: RunStore) -> None:
     control = arm_of("faster:learning_rate=0.01", planted=True)
     plan = create(asleep, draft(asleep, arms=(known_arm("off"), known_arm("active"), control), **FIVE))
