@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from bcecore.files import expanded
 from bcecore.recipes import DEFAULT_RECIPE, load_recipe, recipe_names
 from bcecore.settings import load_config_file, overlay, parse_assignment, with_values
 from bcecore.store.runs import RunStore
-from bcecore.store.studies import MARGIN, Look, StudyStore
+from bcecore.store.studies import MARGIN, MAX_SEED, Look, StudyStore
 
 if TYPE_CHECKING:
     from bcecore.evaluation.outcome import Foretold, Outcome
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 1.0
 _SUPERVISOR_SECONDS = 3.0
 _PROBE_SECONDS = 180.0
+_DESIGN = ("config", "train_file", "set", "arm", "planted", "seeds", "looks", "held_out", "margin")
+"""Options of `study create` that decide what a study is."""
 NOT_YET = 1
 """Exit status where there is no verdict yet, or runs have failed."""
 
@@ -227,17 +229,17 @@ def _held_out(text: str) -> HeldOut:
     return HeldOut(Path(text).stem, expanded(text))
 
 
-def _seeds(arguments: argparse.Namespace) -> tuple[list[int], list[int]]:
+def _seeds(arguments: argparse.Namespace) -> tuple[Sequence[int], list[int]]:
     """The seeds, and the numbers of seeds at which to look."""
     from bcecore.evaluation.study.drafting import DEFAULT_SEEDS
 
     looks = _numbers(arguments.looks, "--looks") if arguments.looks else None
     if arguments.seeds is None:
-        given = list(range(1, (looks[-1] if looks else DEFAULT_SEEDS) + 1))
+        given: Sequence[int] = range(1, (looks[-1] if looks else DEFAULT_SEEDS) + 1)
     elif "," in arguments.seeds:
         given = _numbers(arguments.seeds, "--seeds")
     else:
-        given = list(range(1, _numbers(arguments.seeds, "--seeds")[0] + 1))
+        given = range(1, _numbers(arguments.seeds, "--seeds")[0] + 1)
     return given, looks or [len(given)]
 
 
@@ -245,13 +247,22 @@ def _numbers(text: str, option: str) -> list[int]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdecimal() for part in parts):
         raise RunError(f"{option} takes whole numbers, with commas between: 5,8 for example, not {text!r}.")
-    return [int(part) for part in parts]
+    numbers = [int(part) for part in parts]
+    if max(numbers) > MAX_SEED:
+        raise RunError(f"{option} takes numbers up to {MAX_SEED}, not {max(numbers)}.")
+    return numbers
 
 
 def _like(store: RunStore, arguments: argparse.Namespace) -> Draft:
-    """The same study again, from its frozen plan and texts."""
+    """The same study again, from its frozen plan and texts. Raises RunError for options that would make it another."""
     from bcecore.evaluation.study.drafting import draft_like
 
+    given = [f"--{name.replace('_', '-')}" for name in _DESIGN if getattr(arguments, name) not in (None, [])]
+    if given:
+        raise RunError(
+            f"--like makes the same study again, so {', '.join(given)} cannot be given with it. Leave that out, or "
+            "create a study of its own."
+        )
     folder = expanded(arguments.like)
     if (folder / "study.json").is_file():  # a copy from elsewhere, in a folder named as it was
         runs = RunStore(folder.resolve().parent.parent)

@@ -81,15 +81,23 @@ def test_only_looked_at(store: RunStore, ask: Ask, files: tuple[str, ...]) -> No
     assert StudyStore(store).ids() == store.ids() == []
 
 
+def test_the_same_study_again_is_the_same(ask: Ask) -> None:
+    assert "There is no study 'nothing'" in ask("create", "--like", "nothing")[2]
+    status, _, error = ask("create", "--like", "nothing", "--arm", "off", "--seeds", "8", "--set", "bce.scale=2")
+    assert status == cli.BAD_INPUT and "so --set, --arm, --seeds cannot be given with it" in error
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("--arm", "off", "--arm", "nonsense"), "'nonsense' is no arm"),
         (("--seeds", "three"), "--seeds takes whole numbers"),
-        (("--looks", "5,3"), "ascending order"),
+        (("--seeds", "0"), "from 2 on"),
+        (("--seeds", "4000000000"), "at most 64 seeds"),
+        (("--seeds", "9" * 30), "numbers up to 4294967295"),
+        (("--looks", "5,3"), "larger than the one before"),
         (("--held-out", "nowhere.txt"), "nowhere.txt"),
         (("--run", "nobody"), "There is no run 'nobody'"),
-        (("--like", "nothing"), "There is no study 'nothing'"),
         (("--arm", "off:enabled=true", "--arm", "active"), "BCE is called off here, but it was not"),
     ],
 )

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,7 +50,9 @@ MARGIN = 0.01
 """Nats per token: a smaller difference of CE is none that matters (DESIGN §11)."""
 _BCE, _TRAINING = "bce.", "training."
 
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+MAX_SEED = 2**32 - 1
+
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 
 
 class Arm(BaseModel):
@@ -78,6 +81,46 @@ class Arm(BaseModel):
         return self
 
 
+def check_design(
+    arms: Sequence[Arm], seeds: Sequence[int], looks: Sequence[int], held_out: Sequence[str], margin: float
+) -> None:
+    """Whether a study can be made of these; it takes no text to tell. `held_out` are the names of the splits.
+
+    Raises RunError, whose `field` names what is wrong.
+    """
+
+    def refuse(field: str, sentence: str) -> None:
+        raise RunError(f"This study cannot be: {sentence}", field=field)
+
+    if len(arms) < MIN_ARMS:
+        refuse("arms", "it compares two arms at least. Say which, for example off and active.")
+    if arms[0].planted:
+        refuse("arms", "the first arm is the reference, so it cannot be the positive control.")
+    real = [arm for arm in arms if not arm.planted]
+    if len(real) > MAX_ARMS or len(arms) - len(real) > 1:
+        refuse("arms", f"there are at most {MAX_ARMS} arms, and one positive control besides.")
+    if not looks or any(late <= early for early, late in pairwise(looks)) or looks[0] < 2:
+        refuse(
+            "looks",
+            "the planned looks are numbers of seeds from 2 on, each larger than the one before: 5 or 5,8 for example.",
+        )
+    if looks[-1] > MAX_SEEDS:
+        refuse("seeds", f"it takes at most {MAX_SEEDS} seeds, not {looks[-1]:,}.")
+    if looks[-1] != len(seeds):
+        refuse("seeds", f"the last planned look is at {looks[-1]} seeds, but {len(seeds)} are given. Name as many.")
+    if not held_out:
+        refuse("held_out", "it needs texts to measure on that no run learns from.")
+    for field, what, names in (
+        ("arms", "arms", [arm.name for arm in arms]),
+        ("seeds", "seeds", seeds),
+        ("held_out", "held-out texts", held_out),
+    ):
+        if len(set(names)) < len(names):
+            refuse(field, f"two {what} are the same.")
+    if not (math.isfinite(margin) and margin > 0):
+        refuse("margin", f"the margin is a number of nats per token above 0, {MARGIN:g} for example, not {margin:g}.")
+
+
 class StudyPlan(BaseModel):
     """Everything that is decided before the first result: `study.json`."""
 
@@ -90,14 +133,14 @@ class StudyPlan(BaseModel):
     recipe: str | None = None
     base: RunConfig
     """The settings of all runs, before an arm and a seed change theirs."""
-    arms: tuple[Arm, ...] = Field(min_length=MIN_ARMS, max_length=MAX_ARMS + 1)
-    seeds: tuple[Seed, ...] = Field(min_length=2, max_length=MAX_SEEDS)
+    arms: tuple[Arm, ...]
+    seeds: tuple[Seed, ...]
     """All that any planned look needs, in the order in which they are trained."""
-    looks: tuple[int, ...] = Field(min_length=1)
+    looks: tuple[int, ...]
     """Numbers of seeds at which results are looked at, ascending; nowhere else."""
-    splits: tuple[SplitSpec, ...] = Field(min_length=1)
+    splits: tuple[SplitSpec, ...]
     """The held-out texts; the verdict is about the first."""
-    margin: float = Field(default=MARGIN, gt=0)
+    margin: float = MARGIN
     """Nats per token; a difference of CE below it does not matter."""
     batch_tokens: int = Field(default=4096, ge=1)
     total_steps: int = Field(ge=1)
@@ -115,24 +158,7 @@ class StudyPlan(BaseModel):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        for what, values in (
-            ("arms", [arm.name for arm in self.arms]),
-            ("seeds", list(self.seeds)),
-            ("held-out texts", [split.name for split in self.splits]),
-        ):
-            if len(set(values)) < len(values):
-                raise ValueError(f"two {what} are the same")
-        if self.arms[0].planted:
-            raise ValueError("the first arm is the reference, so it cannot be the positive control")
-        real = [arm for arm in self.arms if not arm.planted]
-        if len(real) > MAX_ARMS or len(self.arms) - len(real) > 1:
-            raise ValueError(f"there are at most {MAX_ARMS} arms, and one positive control besides")
-        if any(late <= early for early, late in pairwise(self.looks)) or self.looks[0] < 2:
-            raise ValueError("the planned looks are numbers of seeds from 2 on, each larger than the one before")
-        if self.looks[-1] != len(self.seeds):
-            raise ValueError(
-                f"the last planned look takes {self.looks[-1]} seeds, but {len(self.seeds)} are given: name as many"
-            )
+        check_design(self.arms, self.seeds, self.looks, [split.name for split in self.splits], self.margin)
         for arm in self.arms:
             self.config(arm.name, self.seeds[0])
         return self
@@ -264,7 +290,7 @@ class StudyStore:
         path = self.directory(study_id) / PLAN_FILE
         try:
             return StudyPlan.model_validate_json(path.read_bytes())
-        except (OSError, ValueError, ConfigError) as error:
+        except (OSError, ValueError, ConfigError, RunError) as error:
             raise _damaged("plan", study_id, path, error) from error
 
     def state(self, study_id: str) -> StudyState:

@@ -90,22 +90,33 @@ def test_a_failure_leaves_nothing(store: RunStore) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"arms": (OFF,)}, "at least 2"),
+        ({"arms": (OFF,)}, "two arms at least"),
         ({"arms": (OFF, OFF)}, "two arms are the same"),
         ({"arms": tuple(Arm(name=f"a{n}", changes={}) for n in range(5))}, "at most 4 arms"),
         ({"arms": (Arm(name="p", changes={}, planted=True), OFF)}, "reference"),
         ({"seeds": (1, 1)}, "two seeds are the same"),
-        ({"seeds": (1, -2)}, "greater than or equal to 0"),
+        ({"seeds": tuple(range(65)), "looks": (65,)}, "at most 64 seeds, not 65"),
         ({"looks": (2, 2)}, "larger than the one before"),
         ({"looks": (1, 2)}, "from 2 on"),
-        ({"looks": (3,)}, "takes 3 seeds, but 2 are given"),
+        ({"looks": (3,)}, "is at 3 seeds, but 2 are given"),
         ({"splits": (SPLIT, SPLIT)}, "two held-out texts are the same"),
-        ({"splits": ()}, "at least 1"),
-        ({"margin": 0}, "greater than 0"),
-        ({"unknown": 1}, "Extra inputs"),
+        ({"looks": ()}, "from 2 on"),
+        ({"splits": ()}, "texts to measure on"),
+        ({"margin": 0}, "above 0, 0.01 for example, not 0"),
+        ({"margin": float("nan")}, "not nan"),
+        ({"margin": float("inf")}, "not inf"),
     ],
 )
 def test_what_no_plan_can_be(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(RunError, match=message):
+        plan(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"seeds": (1, -2)}, "greater than or equal to 0"), ({"unknown": 1}, "Extra inputs")],
+)
+def test_what_no_plan_holds(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         plan(**changes)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from bcecore.jobs.submit import Checked, check, with_absolute_paths, with_other_
 from bcecore.settings import parse_assignment, with_values
 from bcecore.store.evaluations import SplitSpec, SplitTexts
 from bcecore.store.runs import MAX_NAME_CHARACTERS
-from bcecore.store.studies import MARGIN, Arm, StudyPlan, StudyStore
+from bcecore.store.studies import MARGIN, Arm, StudyPlan, StudyStore, check_design
 
 OFF, SEED, ACTIVE = "off", "seed", "active"
 KNOWN_ARMS: Mapping[str, Mapping[str, Any]] = {
@@ -132,7 +131,7 @@ def prepared(draft: Draft, tokenizer_directory: Path) -> Prepared:
 
     Raises a BceError whose `field` names what is wrong.
     """
-    _check_numbers(draft)
+    check_design(draft.arms, draft.seeds, draft.looks, [each.name for each in draft.held_out], draft.margin)
     base = with_absolute_paths(draft.base)
     checked = check(base, tokenizer_directory)
     arms = {}
@@ -142,23 +141,6 @@ def prepared(draft: Draft, tokenizer_directory: Path) -> Prepared:
     reading = Reading(checked.tokenizer, base.data.block_size)
     splits = tuple(_read(held_out, checked, reading) for held_out in draft.held_out)
     return Prepared(draft, base, checked, tokenizer_directory, splits, arms)
-
-
-def _check_numbers(draft: Draft) -> None:
-    """What can be said without reading a text; the rest of the plan's own rules are checked when it is made."""
-    if len(draft.arms) < 2:
-        raise RunError("A study compares two arms at least: say which, for example off and active.", field="arms")
-    if not draft.held_out:
-        raise RunError("A study needs texts to measure on that no run learns from.", field="held_out")
-    if not draft.looks or any(late <= early for early, late in pairwise(draft.looks)):
-        raise RunError(
-            "The planned looks are numbers of seeds in ascending order, for example 5 or 5,8.", field="looks"
-        )
-    if len(draft.seeds) != draft.looks[-1]:
-        raise RunError(
-            f"The last planned look is at {draft.looks[-1]} seeds, but {len(draft.seeds)} are given. Name as many.",
-            field="seeds",
-        )
 
 
 def _read(held_out: HeldOut, checked: Checked, reading: Reading) -> SplitTexts:

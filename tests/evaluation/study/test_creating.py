@@ -103,12 +103,12 @@ def test_texts_that_the_runs_learn_forbid_the_launch(asleep: RunStore, tmp_path:
     ("changes", "message", "field"),
     [
         ({"arms": (known_arm("off"),)}, "two arms at least", "arms"),
-        ({"looks": (2, 2), "seeds": (1, 2)}, "ascending order", "looks"),
+        ({"looks": (2, 2), "seeds": (1, 2)}, "from 2 on", "looks"),
         ({"seeds": (1, 2, 3)}, "last planned look is at 2 seeds, but 3 are given", "seeds"),
-        ({"seeds": (1, 1)}, "two seeds are the same", None),
-        ({"arms": (known_arm("off"), known_arm("off"))}, "two arms are the same", None),
+        ({"seeds": (1, 1)}, "two seeds are the same", "seeds"),
+        ({"arms": (known_arm("off"), known_arm("off"))}, "two arms are the same", "arms"),
         ({"held_out": ()}, "texts to measure on", "held_out"),
-        ({"margin": 0.0}, "margin", None),
+        ({"margin": 0.0}, "margin", "margin"),
         ({"name": " "}, "needs a name", "name"),
         (
             {"data.validation": "none", "data.validation_file": None, "held_out": (HeldOut(),)},
@@ -122,6 +122,15 @@ def test_what_cannot_be_is_told(asleep: RunStore, changes: dict[str, Any], messa
         create(asleep, draft(asleep, **changes))
     assert field is None or caught.value.field == field
     assert nothing_is_left(asleep)
+
+
+def test_what_cannot_be_is_told_before_anything_is_read_or_measured(asleep: RunStore) -> None:
+    def foretold(*_: object) -> dict[str, object]:
+        raise AssertionError("somebody waits for an estimate of what cannot be")
+
+    for changes in ({"seeds": (1, 1)}, {"margin": float("nan")}, {"seeds": (), "looks": (0,)}):
+        with pytest.raises(RunError):
+            create(asleep, draft(asleep, **changes), foretold)
 
 
 def test_an_arm_that_cannot_be_trained_names_its_setting(asleep: RunStore) -> None:
