@@ -8,6 +8,7 @@ from bcecore.errors import RunError
 from bcecore.evaluation.study.creating import let_go, make_jobs
 from bcecore.evaluation.study.progress import progress
 from bcecore.jobs import control, evaluations, queue
+from bcecore.jobs.local import reconciled
 from bcecore.jobs.queue import Job
 from bcecore.store.evaluations import store_of
 from bcecore.store.record import WAITING
@@ -66,7 +67,8 @@ def resume(store: RunStore, study_id: str) -> StudyState:
 
 
 def extend(store: RunStore, study_id: str) -> StudyState:
-    """Queue the seeds of the next planned look. Raises RunError where none is planned, or before its turn.
+    """Queue the seeds of the next planned look. Raises RunError where none is planned, and for a study
+    that is stopped or was changed.
 
     More seeds than were planned are refused: adding some because of what a result looks like is how chance becomes a
     finding.
@@ -95,24 +97,30 @@ def delete(store: RunStore, study_id: str) -> None:
     """
     studies = StudyStore(store)
     state = studies.state(study_id)
-    at_work = [key for key in (*state.runs.values(), *state.evaluations.values()) if _is_at_work(store, key)]
-    if at_work:
-        raise RunError(
-            f"Study {study_id} cannot be deleted while it is at work ({', '.join(at_work[:3])}). Stop it first, and "
-            "wait until it has stopped."
-        )
+    _refuse_at_work(store, state)
     stop(store, study_id)
-    for run_id in state.runs.values():
-        with suppress(RunError):  # deleted before
-            control.delete(store, run_id)
+    _refuse_at_work(store, state)  # what was started before it could be taken out of the queue
+    for run_id in _runs_there(store, state):
+        control.delete(store, run_id)
     studies.move_to_trash(study_id)
 
 
-def _is_at_work(store: RunStore, key: str) -> bool:
-    try:
-        return _job(store, key).is_active
-    except RunError:
-        return False
+def _runs_there(store: RunStore, state: StudyState) -> list[str]:
+    there = set(store.ids())
+    return [run_id for run_id in state.runs.values() if run_id in there]
+
+
+def _refuse_at_work(store: RunStore, state: StudyState) -> None:
+    """Each evaluation of a run counts, also one that somebody asked for besides the study."""
+    jobs: list[Job] = []
+    for run_id in _runs_there(store, state):
+        jobs += [reconciled(store, store.record(run_id)), *evaluations.current_evaluations(store, run_id)]
+    at_work = [job.key for job in jobs if job.is_active]
+    if at_work:
+        raise RunError(
+            f"This study cannot be deleted while it is at work ({', '.join(at_work[:3])}). Stop it first, and wait "
+            "until it has stopped."
+        )
 
 
 def restore(store: RunStore, study_id: str) -> None:

@@ -11,8 +11,8 @@ from bcecore.evaluation.study.controlling import delete, extend, restore, resume
 from bcecore.evaluation.study.creating import create
 from bcecore.evaluation.study.progress import progress
 from bcecore.evaluation.study.verdicts import take_due_looks
-from bcecore.jobs import control, queue
-from bcecore.store.evaluations import EvaluationStore
+from bcecore.jobs import control, evaluations, queue
+from bcecore.store.evaluations import EvaluationStore, SplitTexts
 from bcecore.store.identity import own_identity
 from bcecore.store.record import Progress, now
 from bcecore.store.requests import read_stop
@@ -156,3 +156,14 @@ def test_deleted_with_its_runs_and_taken_back(asleep: RunStore) -> None:
     assert empty_trash(asleep) == 4 and StudyStore(trash(asleep)).ids() == []
     with pytest.raises(RunError, match="no study"):
         restore(asleep, plan.id)
+
+
+def test_it_is_not_deleted_around_an_evaluation_that_somebody_else_asked_for(asleep: RunStore) -> None:
+    plan = create(asleep, draft(asleep))
+    run_id = finish_run(asleep, plan, "off", 1)
+    own = [SplitTexts(name="own", kind="file", source="here", texts=["a b c", "d e f"], block_size=16)]
+    key = evaluations.submit_for_the_end(asleep, run_id, own).key
+    EvaluationStore(asleep).transition(key, "starting", process=own_identity())
+    with pytest.raises(RunError, match=f"at work.*{key}"):
+        delete(asleep, plan.id)
+    assert len(asleep.ids()) == 4 and StudyStore(asleep).ids() == [plan.id]
