@@ -34,7 +34,9 @@ def empty_trash(store: RunStore) -> int:
     deleted = trash(store)
     ids = deleted.ids()
     doomed = store.root / _DOOMED
-    doomed.mkdir(parents=True, exist_ok=True)
+    with suppress(FileNotFoundError):  # of a deletion that was cut short
+        shutil.rmtree(doomed)
+    doomed.mkdir(parents=True)
     for run_id in ids:
         # Out of the trash first, so that a deletion cut short leaves no run there that is only half whole.
         deleted.directory(run_id).rename(doomed / run_id)

@@ -37,3 +37,10 @@ def test_emptied_of_studies_too(store: RunStore) -> None:
     folder.mkdir(parents=True)
     assert empty_trash(store) == 0
     assert not folder.parent.exists() and list((store.root / ".trash").iterdir()) == []
+
+
+def test_what_a_deletion_that_was_cut_short_has_left_is_in_nobodys_way(store: RunStore) -> None:
+    for where in (".trash", ".trash-doomed"):
+        (store.root / where / "studies" / "20261122-120000-a-study-0a1b").mkdir(parents=True)
+    assert empty_trash(store) == 0
+    assert not (store.root / ".trash-doomed").exists() and list((store.root / ".trash").iterdir()) == []
