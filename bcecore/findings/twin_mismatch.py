@@ -197,6 +197,28 @@ def _changed_since(subject: str, twins: Sequence[Twin]) -> Iterator[Finding]:
             )
 
 
+def not_as_planned(twin: Twin, planned: RunConfig) -> list[Finding]:
+    """The finding about a run, if there is one, whose settings are not those that its study froze: where all runs of
+    an arm were changed alike, they are still twins."""
+    before, after = _plain(planned), _plain(twin.config)
+    differences = {key: [before[key], after[key]] for key in before if before[key] != after[key]}
+    if not differences:
+        return []
+    return [
+        Finding(
+            id="twin-mismatch",
+            severity="B",
+            subject=twin.run,
+            numbers={"run": twin.run, "differ": differences},
+            sentence=(
+                f"Run {twin.run} does not have the settings that the study planned for it; it differs in "
+                f"{listed([_in_words(key, values) for key, values in differences.items()])}."
+            ),
+            what_to_do=_TRAIN_AGAIN,
+        )
+    ]
+
+
 def measured_other(twin: Twin, measured: str | None) -> list[Finding]:
     """The finding about an evaluation of a run, if there is one: the weights that it `measured` are others than those
     that the run was trained to, both as hashes. Silent where one of them was not recorded.

@@ -31,7 +31,7 @@ from bcecore.findings import collect
 from bcecore.findings.finding import Finding
 from bcecore.findings.metric_contains_regulariser import Figure, metric_contains_regulariser
 from bcecore.findings.of_study import Member, after_training
-from bcecore.findings.twin_mismatch import Twin, measured_other, twin_mismatch
+from bcecore.findings.twin_mismatch import Twin, measured_other, not_as_planned, twin_mismatch
 from bcecore.store.evaluations import EvaluationStore
 from bcecore.store.record import now
 from bcecore.store.runs import RunStore
@@ -41,12 +41,13 @@ from bcecore.store.studies import Arm, Look, StudyPlan, StudyState, StudyStore, 
 def take_due_looks(store: RunStore, study_id: str) -> StudyState:
     """Take every planned look whose seeds are all there, the smallest first, and return the state with them.
 
-    Harmless where none is due. Raises RunError for a study whose frozen files were changed, and NotComparable or
-    RunError where results cannot be read: nothing is kept of that look then, and it can be taken once that is mended.
+    Harmless where none is due. Raises RunError for a study whose frozen files were changed, whether or not a look is
+    due, and NotComparable or RunError where results cannot be read: nothing is kept of that look then, and it can be
+    taken once that is mended.
     """
     studies = StudyStore(store)
     found = progress(store, study_id)
-    if found.alteration is not None and found.due:
+    if found.alteration is not None:
         raise RunError(found.alteration)
     state = found.state
     for seeds in found.due:
@@ -211,6 +212,8 @@ def _findings(
             for (name, _), twin in twins.items()
         ]
         found += twin_mismatch(plan.id, excused)
+    for (name, seed), twin in twins.items():
+        found += not_as_planned(twin, plan.config(name, seed))
     return found + _of_evaluations(store, plan, state, arm, seeds, twins)
 
 

@@ -98,6 +98,17 @@ def test_one_weight_of_one_twin_changed_and_it_is_no_longer_that(asleep: RunStor
     assert found.verdict.blocked_by == ("twin-mismatch",) and found.difference is None
 
 
+def test_an_arm_whose_runs_were_all_set_otherwise_is_not_the_one_that_was_planned(asleep: RunStore) -> None:
+    plan = create(asleep, draft(asleep))
+    for seed in plan.seeds:
+        path = asleep.directory(StudyStore(asleep).state(plan.id).runs[cell("active", seed)]) / "config.json"
+        path.write_text(path.read_text().replace('"base_weight": 0.2', '"base_weight": 0.1'))
+    finish_all(asleep, plan, {"active": -0.1})
+    (found,) = looked_at(asleep, plan).comparisons
+    assert found.verdict.blocked_by == ("twin-mismatch", "twin-mismatch")
+    assert "does not have the settings that the study planned" in found.verdict.headline
+
+
 def test_what_was_measured_has_to_be_what_was_trained(asleep: RunStore) -> None:
     """The last checkpoint is what is measured, and the final model beside it can be as it should."""
     plan = create(asleep, draft(asleep))
@@ -205,3 +216,16 @@ def test_a_changed_plan_gets_no_verdict(asleep: RunStore) -> None:
     with pytest.raises(RunError, match=r"has been changed since: study\.json"):
         take_due_looks(asleep, plan.id)
     assert progress(asleep, plan.id).alteration is not None
+
+
+def test_nor_does_a_plan_that_was_changed_behind_its_verdict(asleep: RunStore) -> None:
+    plan = create(asleep, draft(asleep))
+    finish_all(asleep, plan, {"active": -0.1})
+    taken = take_due_looks(asleep, plan.id)
+    path = StudyStore(asleep).directory(plan.id) / "study.json"
+    original = path.read_text()
+    path.write_text(original.replace('"margin": 0.01', '"margin": 0.5'))
+    with pytest.raises(RunError, match="A verdict would be about another study"):
+        take_due_looks(asleep, plan.id)
+    path.write_text(original)
+    assert take_due_looks(asleep, plan.id) == taken
