@@ -36,7 +36,8 @@ class Checked:
 
     findings: tuple[Finding, ...]
     overlaps: Mapping[str, Overlap]
-    """For each held-out split, by its name; `overlaps[name].clean` are the documents to measure on."""
+    """For each held-out split, by its name and in the order given; `overlaps[name].clean` are the documents to measure
+    on."""
 
     @property
     def blocking(self) -> tuple[Finding, ...]:
@@ -45,8 +46,8 @@ class Checked:
 
     @property
     def clean_documents(self) -> int:
-        """Documents of all splits together that are not in the training text."""
-        return sum(len(found.clean) for found in self.overlaps.values())
+        """Documents of the first split, which the verdict is about, that are not in the training text."""
+        return next((len(found.clean) for found in self.overlaps.values()), 0)
 
 
 def before_launch(

@@ -41,6 +41,8 @@ def test_what_is_wrong_with_a_plan_is_said_before_launch() -> None:
     assert ids(plan(), frozenset({"on"}), TRAIN, HELD_OUT) == {"off-not-off"}
     assert ids(plan(**{"model.causal": False}), OFF, TRAIN, HELD_OUT) == {"future-leak"}
     assert ids(plan(), OFF, TRAIN, {"again": TRAIN[3:20]}) == {"split-reuse", "overlap", "too-small"}
+    assert ids(plan(), OFF, TRAIN, {"few": HELD_OUT["held-out"][:20], "many": HELD_OUT["held-out"]}) == {"too-small"}
+    assert ids(plan(), OFF, TRAIN, {"many": HELD_OUT["held-out"], "few": HELD_OUT["held-out"][:20]}) == set()
     assert ids(plan()[:9], OFF, TRAIN, HELD_OUT) == {"single-run"}
     different = [*plan()[:9], ("on", 4, with_values(plan()[9][2], {"training.epochs": 7.0}))]
     assert ids(different, OFF, TRAIN, HELD_OUT) == {"twin-mismatch"}
