@@ -418,8 +418,9 @@ def _say_verdict(store: RunStore, study_id: str, *, as_json: bool) -> int:
     if as_json:
         print(cli_runs.json_text(_as_json(store, progress(store, study_id))))
         return 0
-    look = state.looks[-1]
-    _print_outcome(look, outcome_of(look))
+    for look in state.looks:  # an earlier one may have named a winner that the last one does not
+        _print_outcome(look, outcome_of(look))
+        print()
     print(f"The report: python -m bcecore study report {study_id}")
     return 0
 

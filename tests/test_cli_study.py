@@ -172,3 +172,16 @@ def test_from_a_run_and_again_from_a_folder(store: RunStore, ask: Ask, files: tu
     assert ask("create", "--like", str(copied), "--no-estimate", "--name", "third")[0] == 0
     third = StudyStore(store).plan(StudyStore(store).resolve("third"))
     assert third.files == first.files and third.arms == first.arms
+
+
+def test_every_look_is_told(store: RunStore, ask: Ask, files: tuple[str, ...]) -> None:
+    ask("create", *files, *SMALL, "--name", "looks", "--looks", "2,3")
+    plan = only(store)
+    finish_all(store, plan, {"active": -0.2})
+    assert "At 2 seeds" in ask("verdict", "looks")[1]
+    assert ask("extend", "looks")[0] == 0
+    finish_all(store, plan, {"active": 0.2}, seeds=(3,))
+    _, out, _ = ask("verdict", "looks")
+    assert out.index("At 2 seeds") < out.index("At 3 seeds") and out.count("Exploratory") == 2
+    report = Path(ask("report", "looks")[1].splitlines()[0]).read_text()
+    assert "What the looks before this one found" in report

@@ -207,6 +207,8 @@ class StudyMaterial:
     machines: Sequence[str]
     """Devices and versions that the runs were trained with."""
     now: datetime
+    earlier: Sequence[Outcome] = ()
+    """Of the looks before the last one, each with its own verdict."""
 
 
 def difference_of(

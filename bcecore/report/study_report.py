@@ -58,6 +58,13 @@ def _verdict(material: StudyMaterial, pictures: Pictures) -> Section | None:
     blocks: list[Block] = []
     for found in material.outcome.comparisons:
         blocks += _one_verdict(found, pictures)
+    before = [
+        Item(found.verdict.headline, f"At {len(outcome.seeds)} seeds")
+        for outcome in material.earlier
+        for found in outcome.comparisons
+    ]
+    if before:
+        blocks += [Paragraph("What the looks before this one found:"), Items(tuple(before))]
     return _section("Verdict", *blocks)
 
 

@@ -96,6 +96,14 @@ def markdown(of: StudyMaterial) -> str:
     return as_markdown(study_report(of, {}))
 
 
+def test_earlier_looks_are_not_kept_quiet() -> None:
+    before = comparison(verdict_values=verdict(Evidence(StudyEstimate(-0.2, 0.005, 0, 0, 0, 5, 200, 4000))).as_json())
+    earlier = Outcome(seeds=(1, 2, 3), comparisons=(before,), looks_planned=2, arms_compared=1)
+    text = markdown(material(comparison(), earlier=(earlier,)))
+    assert "What the looks before this one found:" in text and "- **At 3 seeds.** Better with BCE: −0.200" in text
+    assert "looks before" not in markdown(material(comparison()))
+
+
 def test_every_part_of_it_is_there() -> None:
     document = study_report(material(comparison()), {})
     assert [section.title for section in document.sections] == [

@@ -22,6 +22,7 @@ def study_material(store: RunStore, study_id: str) -> StudyMaterial:
         troubles=tuple((each.trouble, each.what_to_do) for each in found.troubles),
         alteration=found.alteration,
         outcome=outcome_of(state.looks[-1]) if state.looks else None,
+        earlier=tuple(map(outcome_of, state.looks[:-1])),
         curves=curves(store, plan, state),
         costs=costs(store, plan, state),
         foretold=foretold_of(plan.expectations),
