@@ -337,7 +337,13 @@ def _list(store: RunStore, arguments: argparse.Namespace) -> int:
 
 
 def _status(store: RunStore, arguments: argparse.Namespace) -> int:
-    return _say_status(store, StudyStore(store).resolve(arguments.reference), as_json=arguments.json)
+    from bcecore.jobs.election import see_to_supervisor
+
+    study_id = StudyStore(store).resolve(arguments.reference)
+    status = _say_status(store, study_id, as_json=arguments.json)
+    # As every page does: "waiting" would be for ever where the machine went down or the supervisor was killed.
+    see_to_supervisor(store)
+    return status
 
 
 def _say_status(store: RunStore, study_id: str, *, as_json: bool) -> int:

@@ -11,6 +11,7 @@ import pytest
 
 from bcecore import cli
 from bcecore.evaluation.study.progress import progress
+from bcecore.jobs import election
 from bcecore.store.runs import RunStore
 from bcecore.store.studies import StudyPlan, StudyStore
 from tests.evaluation.study.studied import finish, finish_all, put_to_sleep, texts
@@ -185,3 +186,12 @@ def test_every_look_is_told(store: RunStore, ask: Ask, files: tuple[str, ...]) -
     assert out.index("At 2 seeds") < out.index("At 3 seeds") and out.count("Exploratory") == 2
     report = Path(ask("report", "looks")[1].splitlines()[0]).read_text()
     assert "What the looks before this one found" in report
+
+
+def test_who_asks_for_a_study_sees_to_it_that_somebody_is_at_work(
+    store: RunStore, ask: Ask, files: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask("create", *files, *SMALL, "--name", "left")
+    started: list[RunStore] = []
+    monkeypatch.setattr(election, "see_to_supervisor", started.append)
+    assert ask("status", "left")[0] == 0 and started

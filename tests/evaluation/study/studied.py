@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from bcecore.evaluation.study import creating
 from bcecore.evaluation.study.drafting import Draft, HeldOut, known_arm, with_held_out
-from bcecore.jobs import control, evaluations
+from bcecore.jobs import control, election, evaluations
 from bcecore.settings import with_values
 from bcecore.store.evaluations import EvaluationStore, write_result
 from bcecore.store.examples import merge_parts, write_part
@@ -63,6 +63,7 @@ def put_to_sleep(patch: pytest.MonkeyPatch) -> None:
     """No supervisor comes: what is queued stays so."""
     for module in (control, evaluations, creating):
         patch.setattr(module, "wake", lambda _store: None)
+    patch.setattr(election, "see_to_supervisor", lambda _store: None)
 
 
 # Results as processes would leave them
