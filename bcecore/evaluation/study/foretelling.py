@@ -14,11 +14,12 @@ from bcecore.evaluation.study.collecting import Collected
 from bcecore.evaluation.study.drafting import Prepared
 from bcecore.evaluation.study.preflight import Preflight
 from bcecore.evaluation.study.progress import places
+from bcecore.evaluation.study.verdicts import outcome_of
 from bcecore.jobs import estimate
 from bcecore.jobs.submit import Checked, with_other_settings
 from bcecore.settings import flatten
 from bcecore.store.runs import RunStore
-from bcecore.store.studies import StudyStore
+from bcecore.store.studies import Look, StudyStore
 from bcecore.text.tokenizing import encode
 
 
@@ -61,7 +62,8 @@ def foretold_of(expectations: Mapping[str, Any]) -> Foretold | None:
 def _pilot(store: RunStore, ready: Prepared) -> tuple[str, Components] | None:
     """The newest study of the same model whose results tell how much seeds and documents vary, and its components.
 
-    Twins that are the same in every bit vary by nothing and tell nothing.
+    Twins that are the same in every bit vary by nothing and tell nothing, and where something forbade the comparison
+    its results tell of the fault.
     """
     model = _model(ready.base)
     for listed in StudyStore(store).listed():
@@ -72,12 +74,19 @@ def _pilot(store: RunStore, ready: Prepared) -> tuple[str, Components] | None:
             if arm.planted:
                 continue
             try:
+                if arm.name not in _compared(listed.state.looks[-1]):
+                    continue
                 cells = Collected(store, listed.plan, listed.state, arm.name, seeds, listed.plan.primary).cells
                 if not cells.identical:
                     return listed.id, components(cells)
             except BceError:  # deleted runs, results that cannot be compared: no pilot
                 continue
     return None
+
+
+def _compared(look: Look) -> set[str]:
+    """The arms that a look could compare with the reference."""
+    return {each.arm for each in outcome_of(look).comparisons if each.difference is not None}
 
 
 def _model(config: Any) -> dict[str, Any]:

@@ -60,6 +60,16 @@ def test_an_earlier_study_of_the_model_is_the_pilot(asleep: RunStore, tmp_path: 
     assert other.pilot is None
 
 
+def test_a_study_whose_comparison_was_forbidden_is_no_pilot(asleep: RunStore, tmp_path: Path) -> None:
+    faulty = create(asleep, draft(asleep))
+    finish_all(asleep, faulty, {"active": -0.2})
+    model = asleep.directory(StudyStore(asleep).state(faulty.id).runs["active/2"]) / "model" / "model.safetensors"
+    content = model.read_bytes()
+    model.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    take_due_looks(asleep, faulty.id)
+    assert foretold(asleep, tmp_path / "tokenizer").pilot is None
+
+
 def test_the_time_is_that_of_every_arm_and_seed(asleep: RunStore, tmp_path: Path) -> None:
     ready = prepared(draft(asleep), tmp_path / "tokenizer")
     for name, per_step in (("off", 0.5), ("active", 1.0)):
