@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bcecore.evaluation.study.drafting import Draft, HeldOut, Prepared
     from bcecore.evaluation.study.preflight import Preflight
     from bcecore.evaluation.study.progress import StudyProgress
+    from bcecore.findings.finding import Finding
 
 _LOOK_SECONDS = 1.0
 _SUPERVISOR_SECONDS = 3.0
@@ -127,11 +128,13 @@ def _create(store: RunStore, arguments: argparse.Namespace) -> int:
     from bcecore.evaluation.study import creating, foretelling
 
     said: list[Foretold] = []
+    noticed: list[Finding] = []
 
     def foretold(ready: Prepared, found: Preflight) -> Mapping[str, Any]:
         if not arguments.no_estimate:
             _measure_pace(store, ready)
         said.append(foretelling.foretell(store, ready, found))
+        noticed.extend(found.findings)
         if not arguments.json:
             _say_beforehand(said[0], ready.draft.margin, found)
         if arguments.dry_run:
@@ -142,7 +145,8 @@ def _create(store: RunStore, arguments: argparse.Namespace) -> int:
         plan = creating.create(store, _draft(store, arguments), foretold)
     except _OnlyLookedAt:
         if arguments.json:
-            print(cli_runs.json_text({"study": None, "foretold": asdict(said[0])}))
+            findings = [finding.model_dump(mode="json") for finding in noticed]
+            print(cli_runs.json_text({"study": None, "foretold": asdict(said[0]), "findings": findings}))
         return 0
     if not arguments.json:
         print(plan.id, flush=True)

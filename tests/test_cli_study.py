@@ -78,7 +78,8 @@ def test_only_looked_at(store: RunStore, ask: Ask, files: tuple[str, ...]) -> No
     status, out, _ = ask("create", *files, *SMALL, "--dry-run", "--seeds", "3")
     assert status == 0 and "With fewer than 5 seeds it is a first look" in out
     status, out, _ = ask("create", *files, *SMALL, "--dry-run", "--json")
-    assert json.loads(out)["foretold"]["runs"] == 10
+    shown = json.loads(out)
+    assert shown["foretold"]["runs"] == 10 and [each["id"] for each in shown["findings"]] == ["too-small"]
     assert StudyStore(store).ids() == store.ids() == []
 
 
