@@ -98,7 +98,7 @@ def add_commands(commands: Any) -> None:
     _add_waiting(_command(own, "extend", "queue the seeds of the next planned look", _extend, takes_study=True))
     _command(own, "delete", "move a study to the trash with all of its runs", _delete, takes_study=True)
     restore = _command(own, "restore", "take a study and its runs back out of the trash", _restore)
-    restore.add_argument("reference", metavar="STUDY", help="its id")
+    restore.add_argument("reference", metavar="STUDY", help="id, beginning or end of an id, or name")
 
 
 def _command(
@@ -509,7 +509,9 @@ def _delete(store: RunStore, arguments: argparse.Namespace) -> int:
 
 def _restore(store: RunStore, arguments: argparse.Namespace) -> int:
     from bcecore.evaluation.study import controlling
+    from bcecore.store.trash import trash
 
-    controlling.restore(store, arguments.reference)
-    print(f"{arguments.reference} is back, with its runs.")
+    study_id = StudyStore(trash(store)).resolve(arguments.reference)
+    controlling.restore(store, study_id)
+    print(f"{study_id} is back, with its runs.")
     return 0

@@ -155,7 +155,7 @@ def test_stopped_resumed_extended_deleted_restored(store: RunStore, ask: Ask, fi
     assert len(json.loads(ask("extend", "mine", "--json")[1])["runs"]) == 6
     ask("stop", "mine")
     assert "with its runs" in ask("delete", "mine")[1] and store.ids() == []
-    assert "is back" in ask("restore", plan.id)[1] and len(store.ids()) == 6
+    assert "is back" in ask("restore", "mine")[1] and len(store.ids()) == 6
 
 
 def test_from_a_run_and_again_from_a_folder(store: RunStore, ask: Ask, files: tuple[str, ...], tmp_path: Path) -> None:
