@@ -98,6 +98,12 @@ def curves_chart(curves: Sequence[Curve]) -> Spec:
     return _plain(alt.LayerChart(layer=layers).properties(height=_CURVES_HEIGHT))
 
 
+def curves_alt(curves: Sequence[Curve]) -> str:
+    """The same in words."""
+    names = " and ".join(f"“{curve.arm}”" for curve in curves)
+    return f"The held-out CE of {names} over training, the mean of the seeds with one standard deviation."
+
+
 def _plain(chart: alt.LayerChart) -> Spec:
     spec: Spec = chart.properties(padding={"left": 0, "right": 8, "top": 4, "bottom": 0}).to_dict()
     del spec["config"]  # Altair's own theme; the page has one
