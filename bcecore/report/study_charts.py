@@ -11,7 +11,9 @@ from bcecore.evaluation.outcome import Comparison, Curve
 from bcecore.report.chart_spec import Spec
 from bcecore.report.palette import BCE_OFF, BCE_ON, NEUTRAL, RUN_COLORS
 
-_ROW = 26
+_ROW = 30
+_BELOW = 64
+"""Pixels of the horizontal axis and its title: a page counts them to the height of a chart."""
 _CURVES_HEIGHT = 260
 ALL_SEEDS = "all seeds"
 
@@ -30,8 +32,14 @@ def difference_chart(found: Comparison, margin: float) -> Spec:
     rows.append({"name": ALL_SEEDS, "value": whole.value, "low": whole.low, "high": whole.high, "all": True})
     table = pd.DataFrame(rows)
     table["low"], table["high"] = table["low"].fillna(table["value"]), table["high"].fillna(table["value"])
-    y = alt.Y("name:N", sort=[str(row["name"]) for row in rows], axis=alt.Axis(title=None, grid=False))
-    title = f"CE of “{found.arm}” less CE of “{found.reference}”, nats per token (left of 0: “{found.arm}” is better)"
+    y = alt.Y(
+        "name:N", sort=[str(row["name"]) for row in rows], axis=alt.Axis(title=None, grid=False, labelOverlap=False)
+    )
+    # Two lines, or a narrow screen cuts it.
+    title = [
+        f"CE of “{found.arm}” less CE of “{found.reference}”",
+        f"nats per token; left of 0, “{found.arm}” predicts better",
+    ]
     x = alt.X("value:Q", axis=alt.Axis(title=title, tickCount=6)).scale(zero=True, nice=True)
     tooltip = [
         alt.Tooltip("name:N", title="Of"),
@@ -54,7 +62,7 @@ def difference_chart(found: Comparison, margin: float) -> Spec:
         ),
         base.mark_point(color=BCE_ON, filled=True, opacity=1).encode(x=x, y=y, size=size, tooltip=tooltip),
     ]
-    return _plain(alt.LayerChart(layer=layers).properties(height=_ROW * len(rows) + 20))
+    return _plain(alt.LayerChart(layer=layers).properties(height=_ROW * len(rows) + _BELOW))
 
 
 def difference_alt(found: Comparison, margin: float) -> str:

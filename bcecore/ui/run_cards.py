@@ -21,6 +21,7 @@ from bcecore.ui.page import LAUNCH_PAGE, keep_supervised, open_run
 from bcecore.ui.queue_outlook import outlook
 from bcecore.ui.run_actions import queue_buttons, stop_menu
 from bcecore.ui.run_dialogs import show_dialogs
+from bcecore.ui.study_link import show_cards
 from bcecore.ui.words import STATUS_WORDS, plain
 
 # Whether the table of runs waits for logs that have still to be read.
@@ -83,9 +84,13 @@ def _runs(store: RunStore, going_on: bool) -> None:
     by_id = {record.id: record for record in records}
     # One slot, so that the table below stays the same element when a run ends.
     with st.container(key="going-on"):
+        of_studies = show_cards(store, [*active, *(by_id[run_id] for run_id in waiting)])
         for record in active:
-            _at_work(store, record)
+            if record.id not in of_studies:
+                _at_work(store, record)
         for place, (run_id, words) in enumerate(waiting.items()):
+            if run_id in of_studies:
+                continue
             _waiting(store, by_id[run_id], words, is_first=place == 0, is_last=place == len(waiting) - 1)
     if run_list.show(store, records) != st.session_state.get(_READING, False):
         st.session_state[_READING] = not st.session_state.get(_READING, False)

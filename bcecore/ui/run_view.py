@@ -29,6 +29,7 @@ from bcecore.ui.run_actions import show_bar
 from bcecore.ui.run_charts import show_charts
 from bcecore.ui.run_details import show_details
 from bcecore.ui.run_dialogs import show_dialogs
+from bcecore.ui.study_link import show_belonging
 from bcecore.ui.words import STATUS_WORDS, duration, moment, number, plain
 
 _CHOICE = "run-choice"
@@ -130,6 +131,7 @@ def _run(store: RunStore, run_id: str, config: RunConfig | None, live: bool) -> 
         color = run_color(config, history.keys)
     place = outlook(store, records).get(run_id) if record.status in WAITING else None
     _header(record, latest.get("tokens_per_second"), place)
+    show_belonging(store, record)
     show_bar(store, record, config)
     with st.container(key="notice"):
         if config is None:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from bcecore.errors import BceError, RunError
 from bcecore.evaluation.study import controlling
-from bcecore.evaluation.study.progress import CellProgress, StudyProgress, progress
+from bcecore.evaluation.study.progress import WAITS_FOR_SOMEBODY, CellProgress, StudyProgress, progress
 from bcecore.files import directory_size
 from bcecore.store.runs import RunStore
 from bcecore.store.studies import StudyStore
@@ -92,16 +92,16 @@ def _actions(store: RunStore, found: StudyProgress) -> None:
             partial(controlling.stop, store, study_id),
             "What is at work saves and stops, what waits leaves the queue. Nothing is lost: it can go on later.",
         )
-    elif is_moving(found):
+    elif is_moving(found) or any(map(_is_active, found.cells)):
         st.button("Stopping…", icon=":material/stop_circle:", key="study-stop", disabled=True)
-    elif found.status in ("stopped", "needs somebody"):
+    if _can_resume(found):
         _button(
             "Resume",
             ":material/resume:",
             partial(controlling.resume, store, study_id),
             "Everything that did not finish goes back into the queue and goes on from its last checkpoint; what is "
             "missing is made anew.",
-            primary=True,
+            primary=not is_moving(found),
         )
     if found.status == "complete" and found.next_look is not None:
         more = found.next_look - found.state.launched
@@ -125,6 +125,12 @@ def _actions(store: RunStore, found: StudyProgress) -> None:
         on_click=dialogs.ask,
         args=(_DELETE, study_id),
     )
+
+
+def _can_resume(found: StudyProgress) -> bool:
+    """Whether there is something that only goes on if somebody says so, and nothing is about to stop."""
+    stopping = found.state.stopped and any(map(_is_active, found.cells))
+    return not stopping and any(each.status in WAITS_FOR_SOMEBODY for each in found.cells)
 
 
 def _is_active(each: CellProgress) -> bool:
@@ -168,10 +174,18 @@ def _notice(found: StudyProgress) -> None:
                 "their last checkpoints.",
                 icon=":material/error:",
             )
-        for each in found.troubles[:_TROUBLES]:
+        elif found.status == "complete" and found.next_look is not None:
+            st.info(
+                f"**A look at {found.next_look} seeds is planned as well.** It was planned before the first result, so "
+                "it may be taken whatever that says; more than that would make chance look like a finding.",
+                icon=":material/playlist_add:",
+            )
+        # What broke for good is told by the verdict.
+        troubles = () if found.status == "complete" else found.troubles
+        for each in troubles[:_TROUBLES]:
             _trouble(each)
-        if found.troubles[_TROUBLES:]:
-            st.caption(f"{count(len(found.troubles) - _TROUBLES, 'more run')} like this: see the table below.")
+        if troubles[_TROUBLES:]:
+            st.caption(f"{count(len(troubles) - _TROUBLES, 'more run')} like this: see the table below.")
         if found.status in ("at work", "stopped", "needs somebody"):
             st.info(when_words(found), icon=":material/visibility_off:")
 

@@ -29,12 +29,13 @@ from bcecore.report.study_report import (
     WHERE,
     study_report,
 )
-from bcecore.report.study_words import nats, proof_words
+from bcecore.report.study_words import proof_words
 from bcecore.report.study_writing import study_report_of
 from bcecore.store.runs import RunStore
 from bcecore.ui.run_tables import show_table
+from bcecore.ui.study_progress import show_grid
 from bcecore.ui.study_words import VERDICT_WORDS
-from bcecore.ui.words import moment, percent, plain
+from bcecore.ui.words import count, moment, plain
 
 _ICONS = {
     REACHED: ":material/account_tree:",
@@ -63,6 +64,8 @@ def show_result(store: RunStore, found: StudyProgress) -> None:
     sections = [section for section in study_report(material, {}).sections if section.title != VERDICT]
     for section in sections:
         _expander(section, material)
+    with st.expander("Its runs", icon=":material/grid_view:", key="study-runs"):
+        show_grid(found)
     _downloads(material)
 
 
@@ -92,32 +95,23 @@ def _answer(found: Comparison, material: StudyMaterial) -> None:
         if verdict.kind == "blocked":
             _blocking(found)
             return
-        number, picture = st.columns([1, 2], gap="large")
-        with number:
-            _number(found, verdict)
+        picture, beside = st.columns([2, 1], gap="large")
         with picture:
             _picture(found, verdict, material.plan.margin)
+        with beside:
+            _beside(found, verdict)
 
 
-def _number(found: Comparison, verdict: Verdict) -> None:
-    level = percent(verdict.level) if verdict.level == round(verdict.level, 2) else f"{100 * verdict.level:.4g} %"
-    unchanged = verdict.kind == "nothing-changed"
-    st.metric(
-        "Difference of CE, nats per token",
-        nats(verdict.value),
-        delta="exactly" if unchanged else f"{level} between {nats(verdict.low)} and {nats(verdict.high)}",
-        delta_color="off",
-        delta_arrow="off",
-        help=f"CE of “{found.arm}” less CE of “{found.reference}”, on text that no run has learnt from. Below 0 means "
-        f"that “{found.arm}” predicts better.",
-    )
-    if unchanged:
+def _beside(found: Comparison, verdict: Verdict) -> None:
+    if verdict.kind == "nothing-changed":
         for sentence in proof_words(found):
             st.markdown(f":material/fingerprint: {plain(sentence)}")
     else:
-        st.caption(
-            f"{verdict.seeds} seeds, {verdict.documents:,} documents. A difference of {verdict.margin:g} would matter; "
-            f"this study would likely have seen one of {nats(verdict.mde).lstrip('+')}."
+        seeds, documents = count(verdict.seeds, "seed"), count(verdict.documents, "document")
+        st.markdown(
+            f":material/group: {seeds}, {documents} that no run has learnt from\n\n"
+            f":material/width: A difference of {verdict.margin:g} nats per token would matter\n\n"
+            f":material/search: This study would likely have seen one of {verdict.mde:.2g}"
         )
     for advice in verdict.what_to_do:
         st.markdown(f":material/arrow_forward: {plain(advice)}")

@@ -16,7 +16,7 @@ from bcecore.ui.live import REFRESH_SECONDS
 from bcecore.ui.page import NEW_STUDY, STUDY_PARAMETER
 from bcecore.ui.study_form import show_form
 from bcecore.ui.study_list import show_list
-from bcecore.ui.study_progress import show_dialogs, show_grid, show_work
+from bcecore.ui.study_progress import show_dialogs, show_work
 from bcecore.ui.study_result import show_plan, show_result
 from bcecore.ui.study_words import advice_words, is_moving
 from bcecore.ui.words import plain
@@ -57,8 +57,6 @@ def _study(store: RunStore, study_id: str) -> None:
         _no_look(problem)
     if found.state.looks:
         show_result(store, found)
-        with st.expander("Its runs", icon=":material/grid_view:", key="study-runs"):
-            show_grid(found)
     else:
         show_plan(store, found)
 

@@ -49,8 +49,8 @@ VERDICT_WORDS: dict[Kind, StatusWords] = {
 MOVING: frozenset[CellStatus] = frozenset({"waiting", "training", "to measure", "measuring"})
 """Statuses that change by themselves."""
 
-# A page has buttons for what the command line has commands for.
-_COMMAND = re.compile(r":? python -m bcecore study (\w+) \S+?(?=[.\s]|$)")
+# A page has a button for what the command line has a command for.
+_COMMAND = re.compile(r"Resume the study(: python -m bcecore study resume [\w-]+)?(?=\.|$)\.?")
 
 
 def is_moving(found: StudyProgress) -> bool:
@@ -87,7 +87,7 @@ def when_words(found: StudyProgress) -> str:
 
 def advice_words(text: str) -> str:
     """What to do, as a page says it: its buttons in place of commands."""
-    return _COMMAND.sub(lambda found: f" with “{found[1].capitalize()}” above.", text).replace("..", ".")
+    return _COMMAND.sub("Press “Resume”.", text)
 
 
 def about_words(plan: StudyPlan) -> str:
