@@ -47,7 +47,7 @@ PLACES: Mapping[Place, str] = {
 }
 PAST_RUN = "past run"
 BASE, RUN, NAME, SUGGESTED = "study:base", "study:run", "study:name", "study:suggested-name"
-TRAIN, TRAIN_PATH, STEPS = "study:train", "study:train-path", "study:steps"
+TRAIN, TRAIN_PATH, STEPS, CAUSAL = "study:train", "study:train-path", "study:steps", "study:causal"
 ARMS, OWN_ARMS = "study:arms", "study:own-arms"
 SEEDS, SEEDS_TYPED = "study:seeds", "study:seeds-typed"
 HELD_OUT, HELD_OUT_PATH, SHARE = "study:held-out", "study:held-out-path", "study:share"
@@ -205,6 +205,8 @@ def _base(config: RunConfig, problems: _Problems) -> RunConfig | None:
     else:
         if steps is not None:
             changes["training.max_steps"] = steps
+    if st.session_state.get(CAUSAL, False):
+        changes["model.causal"] = True
     try:
         return with_values(config, changes)
     except ConfigError as error:

@@ -15,7 +15,7 @@ from bcecore.evaluation.study.drafting import KNOWN_ARMS
 from bcecore.jobs.disk import disk_problem
 from bcecore.recipes import DEFAULT_RECIPE, load_recipe, recipe_names
 from bcecore.store.runs import MAX_NAME_CHARACTERS, RunStore
-from bcecore.store.studies import MARGIN
+from bcecore.store.studies import MARGIN, MAX_ARMS
 from bcecore.text.reading import SUFFIXES
 from bcecore.ui import study_draft
 from bcecore.ui.actions import once
@@ -30,6 +30,7 @@ from bcecore.ui.words import count, moment, plain
 
 _ARMS = {"off": "Off", "seed": "As in the report", "active": "Acting"}
 _SEEDS = {"3": "3 · quick look", "5": "5", "8": "8 · recommended", study_draft.OTHER_NUMBER: "Another number"}
+_MOST_OWN_ARMS = MAX_ARMS - 1
 _SEEDS_MEAN = {
     "3": "A quick look. It never names a winner, whatever comes out: three pairs can agree by chance.",
     "5": "The fewest with which a study may name a winner.",
@@ -70,6 +71,9 @@ def _prepare() -> None:
         (study_draft.NAME, ""),
     ):
         state.setdefault(key, value)
+    for number in range(_MOST_OWN_ARMS):
+        state.setdefault(study_draft.own_key(number, "name"), f"own {number + 1}")
+        state.setdefault(study_draft.own_key(number, "bce.profile"), "active")
     title = load_recipe(state[study_draft.BASE]).title if state[study_draft.BASE] != PAST_RUN else "A past run"
     suggested = f"{title}: does BCE help"
     if state[study_draft.NAME] in ("", state.get(study_draft.SUGGESTED)):
@@ -132,10 +136,20 @@ def _start(store: RunStore, form: Form) -> None:
             width=320,
             persist_state="session",
         )
+        _reading(store)
         if form.ready is not None:
             checked = form.ready.checked
             steps = steps_words(checked.config, checked, checked.total_steps)
             st.markdown(f":material/notes: {text_words(checked)}\n\n:material/calculate: {steps}")
+
+
+def _reading(store: RunStore) -> None:
+    """The way out of a base whose model sees the words that it has to predict."""
+    origin = study_draft.origin_of(store)
+    if isinstance(origin, str) or origin[0].model.causal:
+        return
+    described = SETTINGS["model.causal"]
+    st.toggle(described.title, key=study_draft.CAUSAL, help=help_text(described), persist_state="session")
 
 
 def _text(store: RunStore, base: str) -> None:
@@ -186,7 +200,7 @@ def _arms(form: Form) -> None:
         )
         number = st.segmented_control(
             "Arms with values of your own",
-            [0, 1, 2, 3],
+            list(range(_MOST_OWN_ARMS + 1)),
             format_func=lambda n: "None" if n == 0 else str(n),
             key=study_draft.OWN_ARMS,
             required=True,
@@ -209,11 +223,8 @@ def _arms(form: Form) -> None:
 def _own_arm(number: int, base: RunConfig | None) -> None:
     profile = SETTINGS["bce.profile"]
     with st.container(border=True, key=f"study-own-{number}"), st.grid(2, min_column_width=200):
-        key = study_draft.own_key(number, "name")
-        st.session_state.setdefault(key, f"own {number + 1}")
+        key, kind = study_draft.own_key(number, "name"), study_draft.own_key(number, "bce.profile")
         st.text_input("Name of the arm", key=key, max_chars=30, persist_state="session")
-        kind = study_draft.own_key(number, "bce.profile")
-        st.session_state.setdefault(kind, "active")
         st.selectbox(
             profile.title,
             profile.choices,

@@ -47,6 +47,8 @@ _ICONS = {
     LIMITS: ":material/visibility_off:",
     REPEAT: ":material/replay:",
 }
+# Longer lines to copy scroll within themselves.
+_CODE_LINES, _CODE_HEIGHT = 12, 280
 
 
 def show_result(store: RunStore, found: StudyProgress) -> None:
@@ -174,7 +176,8 @@ def _block(block: Block) -> None:
         case Table():
             show_table(block, titled=True)
         case Code(text=text, language=language):
-            st.code(text, language=language or None, wrap_lines=True)
+            height = _CODE_HEIGHT if text.count("\n") > _CODE_LINES else "content"
+            st.code(text, language=language or None, wrap_lines=True, height=height)
 
 
 def _points(items: tuple[object, ...]) -> Iterator[str]:
