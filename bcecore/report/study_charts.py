@@ -87,7 +87,9 @@ def curves_chart(curves: Sequence[Curve]) -> Spec:
     colors = [BCE_OFF, BCE_ON, *RUN_COLORS][: len(names)]
     table = pd.DataFrame(rows)
     x = alt.X("step:Q", axis=alt.Axis(title="Step", format=",d", grid=False, tickMinStep=1))
-    color = alt.Color("arm:N", scale=alt.Scale(domain=names, range=colors), legend=alt.Legend(title=None, orient="bottom"))
+    color = alt.Color(
+        "arm:N", scale=alt.Scale(domain=names, range=colors), legend=alt.Legend(title=None, orient="bottom")
+    )
     dash = alt.StrokeDash("arm:N", scale=alt.Scale(domain=names), legend=None)
     base = alt.Chart(table)
     axis = alt.Axis(title="Held-out CE, nats per token", tickCount=6)

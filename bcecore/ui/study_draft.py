@@ -48,6 +48,9 @@ PLACES: Mapping[Place, str] = {
 PAST_RUN = "past run"
 BASE, RUN, NAME, SUGGESTED = "study:base", "study:run", "study:name", "study:suggested-name"
 TRAIN, TRAIN_PATH, STEPS, CAUSAL = "study:train", "study:train-path", "study:steps", "study:causal"
+WARMUP, BCE_WARMUP = "study:warmup", "study:bce-warmup"
+CHANGEABLE = {STEPS: "training.max_steps", WARMUP: "training.warmup_steps", BCE_WARMUP: "bce.warmup_steps"}
+"""Settings of the base that can be changed here; empty is as it begins from."""
 ARMS, OWN_ARMS = "study:arms", "study:own-arms"
 SEEDS, SEEDS_TYPED = "study:seeds", "study:seeds-typed"
 HELD_OUT, HELD_OUT_PATH, SHARE = "study:held-out", "study:held-out-path", "study:share"
@@ -198,13 +201,13 @@ def _base(config: RunConfig, problems: _Problems) -> RunConfig | None:
             problems.add("start", "Type the path of the text to learn from, or choose another one.")
         else:
             changes["data.train_file"] = path
-    try:
-        steps = value_of(SETTINGS["training.max_steps"], st.session_state.get(STEPS, ""))
-    except NotANumberError as error:
-        problems.add("start", f"Steps of every run: {error}")
-    else:
-        if steps is not None:
-            changes["training.max_steps"] = steps
+    for key, setting in CHANGEABLE.items():
+        typed = str(st.session_state.get(key, "")).strip()
+        try:
+            if typed:
+                changes[setting] = value_of(SETTINGS[setting], typed)
+        except NotANumberError as error:
+            problems.add(_place_of(setting), f"{SETTINGS[setting].title}: {error}")
     if st.session_state.get(CAUSAL, False):
         changes["model.causal"] = True
     try:

@@ -128,19 +128,27 @@ def _start(store: RunStore, form: Form) -> None:
             network = " It needs the internet, once, to fetch its model." if recipe.needs_network else ""
             st.markdown(recipe.summary + network)
         _text(store, chosen)
-        st.text_input(
-            "Steps of every run",
-            key=study_draft.STEPS,
-            placeholder="as it begins from",
-            help=help_text(SETTINGS["training.max_steps"]),
-            width=320,
-            persist_state="session",
-        )
+        with st.grid(2, min_column_width=200):
+            for key in (study_draft.STEPS, study_draft.WARMUP):
+                _changeable(key)
         _reading(store)
+        st.caption("All else is as it begins from. For other settings, train one run with them and start from that.")
         if form.ready is not None:
             checked = form.ready.checked
             steps = steps_words(checked.config, checked, checked.total_steps)
             st.markdown(f":material/notes: {text_words(checked)}\n\n:material/calculate: {steps}")
+
+
+def _changeable(key: str) -> None:
+    described = SETTINGS[study_draft.CHANGEABLE[key]]
+    st.text_input(
+        label(described),
+        key=key,
+        placeholder="as it begins from",
+        help=help_text(described),
+        width=320,
+        persist_state="session",
+    )
 
 
 def _reading(store: RunStore) -> None:
@@ -208,6 +216,7 @@ def _arms(form: Form) -> None:
         )
         for place in range(int(number or 0)):
             _own_arm(place, form.base)
+        _changeable(study_draft.BCE_WARMUP)
         arms = form.draft.arms if form.draft is not None else ()
         if len(arms) > 1:
             others = ", ".join(f"“{arm.name}”" for arm in arms[1:])

@@ -48,7 +48,8 @@ def show_list(store: RunStore) -> None:
         "of them has seen."
     )
     live = any(found is not None and is_moving(found) for found in (_progress(store, study) for study in studies))
-    st.fragment(_list, run_every=REFRESH_SECONDS if live else None)(store, live)
+    address = st.query_params.get(STUDY_PARAMETER)
+    st.fragment(_list, run_every=REFRESH_SECONDS if live else None)(store, live, address)
 
 
 def _new_study(label: str) -> None:
@@ -88,9 +89,9 @@ def _progress(store: RunStore, study: Listed) -> StudyProgress | None:
         return None
 
 
-def _list(store: RunStore, live: bool) -> None:
+def _list(store: RunStore, live: bool, address: str | None) -> None:
     dialogs.redraw_if_asked()
-    if STUDY_PARAMETER in st.query_params:
+    if address != st.query_params.get(STUDY_PARAMETER):
         st.rerun(scope="app")  # one was opened here
     studies = StudyStore(store).listed()
     found = {study.id: _progress(store, study) for study in studies}

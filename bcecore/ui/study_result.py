@@ -6,6 +6,7 @@ What is below the answer is the study's report, section by section, so that page
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import streamlit as st
 
@@ -176,7 +177,7 @@ def _block(block: Block) -> None:
         case Table():
             show_table(block, titled=True)
         case Code(text=text, language=language):
-            height = _CODE_HEIGHT if text.count("\n") > _CODE_LINES else "content"
+            height: Literal["content"] | int = _CODE_HEIGHT if text.count("\n") > _CODE_LINES else "content"
             st.code(text, language=language or None, wrap_lines=True, height=height)
 
 

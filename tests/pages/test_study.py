@@ -13,8 +13,9 @@ from bcecore.evaluation.study import creating
 from bcecore.evaluation.study.creating import create
 from bcecore.evaluation.study.drafting import known_arm
 from bcecore.evaluation.study.verdicts import take_due_looks
-from bcecore.jobs import control, estimate, queue
+from bcecore.jobs import estimate, queue
 from bcecore.jobs.estimate import Estimate
+from bcecore.store.identity import own_identity
 from bcecore.store.requests import read_stop
 from bcecore.store.runs import RUNS_DIR_VARIABLE, RunStore
 from bcecore.store.studies import StudyPlan, StudyStore, cell
@@ -178,7 +179,7 @@ def test_a_finding_that_blocks_stands_beside_what_causes_it_and_has_a_way_out(ap
         ({study_draft.TRAIN: "file", study_draft.TRAIN_PATH: "/nowhere.txt"}, "nowhere.txt", "start"),
         ({study_draft.TRAIN: "file"}, "Type the path", "start"),
         ({study_draft.TRAIN: "upload"}, "Upload the text", "start"),
-        ({study_draft.STEPS: "soon"}, "Steps of every run", "start"),
+        ({study_draft.STEPS: "soon"}, "not a number", "start"),
         ({study_draft.STEPS: "-4"}, "", "start"),
         ({study_draft.NAME: " "}, "needs a name", "name"),
     ],
@@ -202,13 +203,14 @@ def test_a_study_is_created_with_arms_of_ones_own(app: AppTest, store: RunStore,
         study_draft.TRAIN: "file",
         study_draft.TRAIN_PATH: str(train),
         study_draft.STEPS: "30",
+        study_draft.WARMUP: "5",
         study_draft.ARMS: ["off"],
         study_draft.OWN_ARMS: 2,
         study_draft.own_key(0, "name"): "A little",
         study_draft.own_key(0, "bce.base_weight"): "0.05",
         study_draft.own_key(1, "name"): "much",
         study_draft.own_key(1, "bce.max_weight"): "0.9",
-        study_draft.own_key(1, "bce.warmup_steps"): "10",
+        study_draft.own_key(1, "bce.warmup_steps"): "12",
         study_draft.SEEDS: "other",
         study_draft.SEEDS_TYPED: "3",
         study_draft.EARLIER: "2",
@@ -218,10 +220,12 @@ def test_a_study_is_created_with_arms_of_ones_own(app: AppTest, store: RunStore,
     }.items():
         app.session_state[key] = value
     show(app, "new")
-    # The base's warm-up is longer than 30 steps, which each arm's own settings are checked against.
-    assert "“a-little”, “much” against “off”" in words(app) or app.error
-    app.session_state[study_draft.own_key(0, "bce.warmup_steps")] = "10"
+    # The base's warm-up of BCE is longer than these runs, which is told where the arms are.
+    assert "“2 · What to compare”" in words(app) and "warm" in app.error[0].value
+    app.session_state[study_draft.BCE_WARMUP] = "10"
     again(app)
+    assert "“a-little”, “much” against “off”" in words(app)
+    assert [error.value for error in app.error] == []
     app.button(key="create-study").click().run()
     assert not app.exception and not app.error
     (study_id,) = StudyStore(store).ids()
@@ -229,14 +233,10 @@ def test_a_study_is_created_with_arms_of_ones_own(app: AppTest, store: RunStore,
     assert app.query_params["study"] == study_id and plan.name == "Quick look: does BCE help"
     assert {arm.name: arm.changes for arm in plan.arms} == {
         "off": {"bce.enabled": False},
-        "a-little": {
-            "bce.enabled": True,
-            "bce.profile": "active",
-            "bce.base_weight": 0.05,
-            "bce.warmup_steps": 10,
-        },
-        "much": {"bce.enabled": True, "bce.profile": "active", "bce.max_weight": 0.9, "bce.warmup_steps": 10},
+        "a-little": {"bce.enabled": True, "bce.profile": "active", "bce.base_weight": 0.05},
+        "much": {"bce.enabled": True, "bce.profile": "active", "bce.max_weight": 0.9, "bce.warmup_steps": 12},
     }
+    assert plan.base.bce.warmup_steps == 10 and plan.base.training.warmup_steps == 5
     assert (plan.seeds, plan.looks, plan.margin, plan.total_steps) == ((1, 2, 3), (2, 3), 0.02, 30)
     assert (plan.primary.name, plan.primary.rows) == ("held_out", 32)
     assert plan.expectations["documents"] == 32
@@ -305,8 +305,6 @@ def test_a_failed_run_says_what_to_do_and_leads_to_it(app: AppTest, store: RunSt
 def test_stopping_at_work_waits_for_what_is_at_work(app: AppTest, store: RunStore) -> None:
     plan = create(store, draft(store))
     run_id = StudyStore(store).state(plan.id).runs[cell("off", 1)]
-    from bcecore.store.identity import own_identity
-
     store.transition(run_id, "starting", process=own_identity())
     store.transition(run_id, "running")
     show(app, plan.id)
@@ -432,7 +430,6 @@ def test_a_run_of_a_study_says_so_and_home_shows_one_card_for_all(app: AppTest, 
     app.query_params["run"] = alone
     again(app)
     assert not any(page == "Study" for page, _ in links(app))
-    control.stop  # noqa: B018
     StudyStore(store).discard(plan.id)
     app.query_params["run"] = run_id
     assert "made for a study that is not here any more" in words(again(app))
