@@ -39,7 +39,7 @@ def test_a_small_study_from_its_plan_to_its_report(page: Page, dashboard: Dashbo
     expect(page.get_by_text("this study will end with “BCE changed nothing”")).to_be_visible()
     page.get_by_text("3 · quick look").click()
     expect(page.get_by_text("It never names a winner")).to_be_visible()
-    typed(page, "Largest number of steps", "8")
+    typed(page, "Stop after this many steps", "8")
     expect(page.get_by_text("is not shorter than the run (8 steps)").first).to_be_visible()
     typed(page, "Learning-speed warm-up (steps)", "2")
     typed(page, "BCE warm-up (steps)", "2")
