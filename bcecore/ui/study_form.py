@@ -139,10 +139,10 @@ def _start(store: RunStore, form: Form) -> None:
             st.markdown(f":material/notes: {text_words(checked)}\n\n:material/calculate: {steps}")
 
 
-def _changeable(key: str) -> None:
+def _changeable(key: str, words: str | None = None) -> None:
     described = SETTINGS[study_draft.CHANGEABLE[key]]
     st.text_input(
-        label(described),
+        words or label(described),
         key=key,
         placeholder="as it begins from",
         help=help_text(described),
@@ -216,7 +216,7 @@ def _arms(form: Form) -> None:
         )
         for place in range(int(number or 0)):
             _own_arm(place, form.base)
-        _changeable(study_draft.BCE_WARMUP)
+        _changeable(study_draft.BCE_WARMUP, "BCE warm-up of all arms (steps)")
         arms = form.draft.arms if form.draft is not None else ()
         if len(arms) > 1:
             others = ", ".join(f"“{arm.name}”" for arm in arms[1:])

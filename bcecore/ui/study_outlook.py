@@ -19,14 +19,23 @@ from bcecore.ui.words import plain, roughly, size
 _POLL_SECONDS = 1.0
 
 
+# On a wide screen it stays in sight beside the long form.
+_STYLE = """<style>
+@media (min-width: 641px) {
+  [data-testid="stColumn"]:has(.st-key-study-outlook) { position: sticky; top: 4.5rem; align-self: flex-start; }
+}
+</style>"""
+
+
 def show_outlook(store: RunStore, form: Form) -> None:
     """All of it, or why it cannot be told yet."""
+    st.html(_STYLE)
     with st.container(border=True, key="study-outlook"):
         st.header("What it can and cannot see", anchor=False)
         if form.foretold is None or form.draft is None:
             st.markdown(
-                "Said here as soon as nothing is missing on the left: how small a difference the study will likely "
-                "see, how long it takes, and how much of the disk."
+                "Said here as soon as nothing in the form stands in the way: how small a difference the study will "
+                "likely see, how long it takes, and how much of the disk."
             )
             return
         sight = sight_words(form.foretold, form.draft.margin)

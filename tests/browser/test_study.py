@@ -42,7 +42,7 @@ def test_a_small_study_from_its_plan_to_its_report(page: Page, dashboard: Dashbo
     typed(page, "Stop after this many steps", "8")
     expect(page.get_by_text("is not shorter than the run (8 steps)").first).to_be_visible()
     typed(page, "Learning-speed warm-up (steps)", "2")
-    typed(page, "BCE warm-up (steps)", "2")
+    typed(page, "BCE warm-up of all arms (steps)", "2")
     expect(page.get_by_text("2 arms × 3 seeds = 6 runs")).to_be_visible()
     expect(page.get_by_text("an assumption, not a measurement")).to_be_visible()
     page.get_by_role("button", name="Create the study").click()
