@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from bcecore.config import RunConfig
+from bcecore.config import BCEConfig, RunConfig
 from bcecore.errors import BceError, ConfigError
 from bcecore.evaluation.outcome import Foretold
 from bcecore.evaluation.study import foretelling
@@ -353,21 +353,40 @@ def _look_at(draft: Draft) -> _Looked:
     return _kept_look(_key_of(draft), hub, replace(draft, name="a study"))
 
 
+def _texts_of(draft: Draft) -> Draft:
+    """A draft of which nothing can be wrong but its texts and its model."""
+    base = RunConfig(model=draft.base.model, data=draft.base.data, bce=BCEConfig(enabled=False))
+    return Draft("texts", base, [known_arm("off"), known_arm("off")], (1, 2), (2,), draft.held_out)
+
+
 def _key_of(draft: Draft) -> str:
     files = [held_out.path for held_out in draft.held_out]
     stamps = [*file_stamps(draft.base), *(file_stamp(path) for path in files if path is not None)]
     arms = [arm.model_dump() for arm in draft.arms]
     held_out = [(each.name, str(each.path)) for each in draft.held_out]
-    parts = [draft.base.model_dump(mode="json"), arms, draft.seeds, draft.looks, held_out, draft.margin, stamps]
+    parts = [draft.base.model_dump(mode="json"), arms, draft.seeds, draft.looks, held_out, stamps]
     return json.dumps(parts, default=str)
 
 
 # A large text takes much memory as tokens.
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _kept_look(key: str, hub: int, _draft: Draft) -> _Looked:
+def _kept_texts(key: str, hub: int, _draft: Draft) -> Prepared | BceError:
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            ready = prepared(_draft, Path(scratch))
+            return prepared(_draft, Path(scratch))
+    except BceError as error:
+        return error
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _kept_look(key: str, hub: int, _draft: Draft) -> _Looked:
+    only_texts = _texts_of(_draft)
+    texts = _kept_texts(_key_of(only_texts), hub, only_texts)
+    if isinstance(texts, BceError):
+        return _Looked(None, None, (), texts)
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            ready = prepared(_draft, Path(scratch), texts)
     except BceError as error:
         return _Looked(None, None, (), error)
     try:
