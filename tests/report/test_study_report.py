@@ -27,7 +27,15 @@ from bcecore.findings.finding import Finding
 from bcecore.report.markdown import as_markdown
 from bcecore.report.study_charts import curves_chart, difference_alt, difference_chart
 from bcecore.report.study_report import study_report
-from bcecore.report.study_words import cost_words, foretold_words, nats, proof_words, with_interval
+from bcecore.report.study_words import (
+    cost_words,
+    foretold_words,
+    nats,
+    proof_words,
+    sight_words,
+    time_words,
+    with_interval,
+)
 from bcecore.report.study_writing import study_report_of
 from bcecore.store.record import now
 from bcecore.store.studies import Look, StudyState
@@ -201,6 +209,7 @@ def test_beforehand_in_words() -> None:
     assert "somewhere from 0.01 to 0.05" in said and "study p tells" in said
     assert "With fewer than 5 seeds it is a first look" in said
     assert "take about 5 min of training, 2 at once" in said
+    assert foretold_words(known, 0.01) == [*sight_words(known, 0.01), time_words(known)]
     assert "## What was foretold" in markdown(material(foretold=known))
 
 
