@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import PureWindowsPath
+from typing import Any
 
 from bcecore.evaluation.outcome import Comparison, StudyMaterial
 from bcecore.report.document import Block, Code, Document, Item, Items, Paragraph, Picture, Section, Table
@@ -91,10 +93,12 @@ def _reached(material: StudyMaterial, _: Pictures) -> Section | None:
     ]
     for found in material.outcome.comparisons:
         steps = [
-            ("applies" if reason.applies else "does not apply", reason.sentence) for reason in found.verdict.reasons
+            ("yes, and it ends here" if reason.applies else "no", reason.sentence) for reason in found.verdict.reasons
         ]
         rows = tuple((f"{place}. {sentence}", how) for place, (how, sentence) in enumerate(steps, 1))
-        blocks.append(Table(f"“{found.arm}” against “{found.reference}”", ("Rule", ""), rows))
+        blocks.append(
+            Table(f"“{found.arm}” against “{found.reference}”", ("What the rule found", "Does it decide?"), rows)
+        )
     return _section(REACHED, *blocks)
 
 
@@ -278,8 +282,16 @@ def _repeat(material: StudyMaterial, _: Pictures) -> Section | None:
         "round differently."
     )
     command = Code(f"python -m bcecore study create --like {plan.id} --wait", "bash")
-    settings = json.dumps(plan.base.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    settings = json.dumps(_without_places(plan.base.model_dump(mode="json")), indent=2, ensure_ascii=False)
     return _section(REPEAT, same, command, Paragraph("The base settings:"), Code(settings, "json"))
+
+
+def _without_places(settings: dict[str, Any]) -> dict[str, Any]:
+    """Where a file was on the author's machine helps nobody, and tells more than the author may wish."""
+    files = ("train_file", "validation_file")
+    # A Windows path may have either separator, so this reads a path of any system.
+    named = {key: value and PureWindowsPath(value).name for key, value in settings["data"].items() if key in files}
+    return settings | {"data": settings["data"] | named}
 
 
 def _number(value: float | None, digits: int = 4) -> str:

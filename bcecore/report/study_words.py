@@ -147,6 +147,14 @@ def limits(plan: StudyPlan, comparisons: Sequence[Comparison]) -> list[Item]:
             "These models, these texts",
         ),
     ]
+    if plan.primary.long_texts == "truncate":
+        found.append(
+            Item(
+                f"Of each document the first {plan.primary.block_size:,} tokens were measured; what stands behind them "
+                "in longer ones was not.",
+                "Beginnings only",
+            )
+        )
     if len(plan.seeds) < FEW_SEEDS:
         found.append(
             Item(f"With fewer than {FEW_SEEDS} seeds a difference can be chance; no winner is named.", "Few seeds")
