@@ -34,6 +34,7 @@ _BENCHES = {
     "idle": "idle",
     "chaos": "chaos",
     "crowd": "crowd",
+    "protocol": "protocol",
 }
 
 

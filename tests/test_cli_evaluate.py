@@ -345,3 +345,19 @@ def test_from_beginning_to_end(store: RunStore, tmp_path: Path, capsys: pytest.C
         assert off == ce and (on < off) == (weight > 0)
     assert "96/96" in printed.err
     assert queue.waiting_jobs(store) == []
+
+
+def test_one_that_waits_for_its_run_says_so_while_it_is_watched(command: Command, store: RunStore) -> None:
+    class Bar:
+        said = ""
+
+        def set_description_str(self, words: str, refresh: bool) -> None:
+            self.said = words
+
+        def refresh(self) -> None: ...
+
+    run_id = example_run(store, "running")
+    texts = [splits.SplitTexts("val", "file", "val.txt", ["some words"], 32)]
+    bar = Bar()
+    cli_runs._draw(bar, store, evaluations.submit_for_the_end(store, run_id, texts))
+    assert bar.said == "waits until its run is finished"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bcecore.errors import RunError
+from bcecore.findings.metric_contains_regulariser import Figure, OnOff
 from bcecore.findings.non_finite import KEYS
 from bcecore.findings.twin_mismatch import Twin
 from bcecore.store.columns import Series
@@ -19,10 +23,10 @@ from bcecore.store.weights import weights_hash
 def twin(store: RunStore, run_id: str, arm: str, seed: int) -> Twin:
     """What twin-mismatch looks at. Raises RunError for a run that is not there or whose settings cannot be read.
 
-    What a run recorded about itself counts once it is over; the weights it has saved are read, all of them.
+    The weights that it has saved are read, all of them.
     """
     record = store.record(run_id)
-    recorded: dict[str, Any] | None = dict(record.facts.get("twin") or {}) if record.is_over else None
+    recorded: dict[str, Any] = dict(record.facts.get("twin") or {})
     return Twin(
         run=run_id,
         arm=arm,
@@ -31,7 +35,7 @@ def twin(store: RunStore, run_id: str, arm: str, seed: int) -> Twin:
         record=recorded,
         texts=record.dataset.get("fingerprints", {}),
         machine=machine(record),
-        weights_now=weights_now(store, run_id) if recorded and "final_weights" in recorded else None,
+        weights_now=weights_now(store, run_id) if "final_weights" in recorded else None,
     )
 
 
@@ -75,6 +79,44 @@ def logged(store: RunStore, run_id: str) -> dict[str, Series]:
     history.refresh()
     found = {key: history.series(key) for key in (*KEYS, "bce_weight")}
     return {key: series for key, series in found.items() if len(series)}
+
+
+def figures(store: RunStore, run_id: str) -> list[Figure]:
+    """What the run logged under the names of a loss and of a perplexity at its last check, beside CE.
+
+    CE is the objective less the term, as both were logged there; where they were not, the loss itself stands for it.
+    """
+    history = History(store.directory(run_id))
+    history.refresh()
+    losses = history.series("eval_loss")
+    if not len(losses):
+        return []
+    step, loss = int(losses.steps[-1]), float(losses.values[-1])
+    row = int(np.searchsorted(history.steps, step))
+    objective, r, perplexity = (
+        float(history.column(f"eval_{name}")[row]) for name in ("objective", "bce_loss", "perplexity")
+    )
+    found = []
+    if math.isfinite(objective) and math.isfinite(r):
+        found.append(Figure("eval_loss", loss, objective - store.config(run_id).bce.weight(max(step, 1)) * r))
+    if math.isfinite(perplexity):
+        found.append(Figure("eval_perplexity", perplexity, loss))
+    return found
+
+
+def on_off(store: RunStore, run_id: str, off_run_id: str) -> list[OnOff]:
+    """The last `eval_loss` of a run with BCE and of its twin without, and the weight and R that the first had then."""
+    sides = []
+    for run in (run_id, off_run_id):
+        history = History(store.directory(run))
+        history.refresh()
+        sides.append((history.series("eval_loss"), history.series("eval_bce_loss")))
+    (on, r), (off, _) = sides
+    if not len(on) or not len(off) or not len(r) or on.steps[-1] != off.steps[-1] or r.steps[-1] != on.steps[-1]:
+        return []
+    weight = store.config(run_id).bce.weight(max(int(on.steps[-1]), 1))
+    value = float(r.values[-1])
+    return [OnOff("eval_loss", float(on.values[-1]), float(off.values[-1]), weight, 0.0, (value, value))]
 
 
 def total_steps(store: RunStore, run_id: str) -> int:

@@ -85,7 +85,7 @@ def _not_ce(subject: str, figure: Figure) -> Finding:
         subject=subject,
         numbers={"label": figure.label, "value": figure.value, "ce": figure.ce, "should_be": truth},
         sentence=(
-            f"What is labelled {figure.label} is {figure.value:.6g}, but {name} is {truth:.6g} here: something else, "
+            f"What is labelled {figure.label} is {figure.value:#.6g}, but {name} is {truth:#.6g} here: something else, "
             "such as BCE’s own term, is in it."
         ),
         what_to_do=_WHAT_TO_DO,
@@ -130,7 +130,7 @@ def _is_term(subject: str, pair: OnOff) -> Finding:
         subject=subject,
         numbers=numbers,
         sentence=(
-            f"{pair.label} is {pair.on:.6g} with BCE on and {pair.off:.6g} with it off. The difference of "
+            f"{pair.label} is {pair.on:#.6g} with BCE on and {pair.off:#.6g} with it off. The difference of "
             f"{difference:.3g} is BCE’s own term, a weight of {change:.4g} times a BCE loss of "
             f"{difference / change:.3f}: it says nothing about the model."
         ),

@@ -9,6 +9,7 @@ from bcecore.config import RunConfig
 from bcecore.findings import collect
 from bcecore.findings.finding import Finding
 from bcecore.findings.future_leak import architecture_of, future_leak
+from bcecore.findings.metric_contains_regulariser import metric_contains_regulariser
 from bcecore.findings.non_finite import non_finite
 from bcecore.findings.off_not_off import off_not_off
 from bcecore.findings.overlap import Overlap, find_overlap, overlap
@@ -78,6 +79,8 @@ def after_training(
     """What stands against a verdict, now that the runs are over. Raises RunError for a run that cannot be read."""
     twins = [collect.twin(store, member.run, member.arm, member.seed) for member in members]
     found = [finding for member in members for finding in _of_run(store, member)]
+    for member, off in _on_and_off(members):
+        found += metric_contains_regulariser(member.run, on_off=collect.on_off(store, member.run, off.run))
     found += twin_mismatch(subject, twins)
     train, own = collect.texts(store, members[0].run)  # all have the same, or twin-mismatch says so
     re_used = twins[0].config.data.validation == "first_rows_of_training"
@@ -93,6 +96,13 @@ def _of_run(store: RunStore, member: Member) -> Iterator[Finding]:
         yield from off_not_off(member.run, config.bce, steps, logged.get("bce_weight"))
     yield from future_leak(member.run, collect.leak_probe(store, member.run), architecture_of(config))
     yield from non_finite(member.run, logged, scales_loss=config.training.precision == "fp16")
+    yield from metric_contains_regulariser(member.run, collect.figures(store, member.run))
+
+
+def _on_and_off(members: Sequence[Member]) -> Iterator[tuple[Member, Member]]:
+    """Every run of an arm with BCE beside the one of the same seed that is off, where there is one."""
+    offs = {member.seed: member for member in members if member.is_off}
+    return ((member, offs[member.seed]) for member in members if not member.is_off and member.seed in offs)
 
 
 def _with_texts(

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from bcecore.findings.finding import Finding, counted
 from bcecore.findings.sample_size import EXPLORATORY_DOCUMENTS
-from bcecore.text.splitting import identity, normalised
+from bcecore.text.splitting import identity
 
 WORDS = 5
 THRESHOLD = 0.8
@@ -117,8 +117,11 @@ def overlap(subject: str, found: Overlap) -> list[Finding]:
 
 def words_of(text: str) -> list[str]:
     """The words of a text as they are compared."""
-    plain = normalised(text)
-    return (plain if plain.isascii() else _UNSPACED.sub(r" \g<0> ", plain)).split()
+    return _words(identity(text))
+
+
+def _words(same: str) -> list[str]:
+    return (same if same.isascii() else _UNSPACED.sub(r" \g<0> ", same)).split()
 
 
 def grams(words: Sequence[str]) -> frozenset[tuple[str, ...]]:
@@ -135,21 +138,23 @@ def jaccard(first: frozenset[Any], second: frozenset[Any]) -> float:
 def find_overlap(train: Iterable[str], held_out: Sequence[str]) -> Overlap:
     """Which of the `held_out` documents are among the `train` lines, which are read once, a part at a time."""
     ids: dict[str, list[int]] = {}
-    for number, text in enumerate(held_out):
-        ids.setdefault(identity(text), []).append(number)
-    documents = [words_of(text) for text in held_out]
+    identities = [identity(text) for text in held_out]
+    for number, same in enumerate(identities):
+        ids.setdefault(same, []).append(number)
+    documents = [_words(same) for same in identities]
     _, hashes = _gram_hashes(documents)
     known = np.unique(hashes)
     pairs: dict[int, Pair] = {}
     candidates: list[tuple[int, list[str]]] = []
     for start, chunk in _chunks(train):
-        rest = []
+        texts = []
         for line, text in enumerate(chunk, start):
-            # What is the same as one document can be near to another.
-            rest.append((line, words_of(text)))
-            for number in ids.get(identity(text), ()):
+            same = identity(text)
+            texts.append(_words(same))
+            for number in ids.get(same, ()):
                 pairs.setdefault(number, Pair(number, line, 1.0, exact=True))
-        candidates += [rest[place] for place in _may_be_near([words for _, words in rest], known)]
+        # The very same lines are among them: what is the same as one document can be near to another.
+        candidates += [(start + place, texts[place]) for place in _may_be_near(texts, known)]
     left = {number: words for number, words in enumerate(documents) if number not in pairs}
     for pair in _near(candidates, left):
         pairs[pair.held_out] = pair
@@ -167,7 +172,7 @@ def _gram_hashes(texts: Sequence[Sequence[str]]) -> tuple[npt.NDArray[np.int64],
     """For every 5-gram the place of its text, and a hash; each 5-gram of a text once, ordered by text."""
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     # Python's own hash of a word: it differs from process to process, but only equality counts here.
-    words = np.fromiter((hash(word) for text in texts for word in text), np.int64, int(lengths.sum())).view(np.uint64)
+    words = np.fromiter(map(hash, chain.from_iterable(texts)), np.int64, int(lengths.sum())).view(np.uint64)
     of_text = np.repeat(np.arange(len(texts)), lengths)
     count = len(words) - WORDS + 1
     if count <= 0:

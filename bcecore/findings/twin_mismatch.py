@@ -211,9 +211,9 @@ def _unknown(subject: str, twins: Sequence[Twin]) -> Iterator[Finding]:
             subject=subject,
             numbers={"runs": missing},
             sentence=(
-                f"Of {counted(len(missing), 'run')}, {listed([_RECORDED[key] for key in keys])} "
-                f"{'is' if len(keys) == 1 else 'are'} not recorded, so that nobody can check whether they are twins: "
-                "they were trained before this was recorded, or not to their end."
+                f"Nobody can check whether {counted(len(missing), 'run')} had what twins have in common, because "
+                f"{listed([_RECORDED[key] for key in keys])} {'is' if len(keys) == 1 else 'are'} not recorded: trained "
+                "before that was done, or not to the end."
             ),
             what_to_do="Train these runs again, or to their end.",
         )

@@ -41,6 +41,7 @@ from bcecore.store.record import RunRecord, now
 from bcecore.store.records import RecordStore
 from bcecore.store.requests import read_stop, write_stop
 from bcecore.store.runs import RunStore
+from bcecore.store.studies import STUDIES
 
 IDLE_SECONDS = 900.0
 """After so long without a job that is at work or waits to start, the supervisor goes."""
@@ -136,11 +137,13 @@ class Supervisor:
             self._warm.stop()
 
     def _clean_up(self) -> None:
-        """Delete what a process that died while it made a run or an evaluation has left."""
+        """Delete what a process that died while it made a run, an evaluation or a study has left."""
         if not self._store.root.is_dir():
             return
         root = self._store.root
-        for leftover in [*root.glob(".new-*"), *root.glob(f"*/{EVALUATIONS}/.new-*")]:
+        for leftover in [
+            path for part in ("", f"*/{EVALUATIONS}/", f"{STUDIES}/") for path in root.glob(f"{part}.new-*")
+        ]:
             with suppress(FileNotFoundError):  # whole by now, and under its own name
                 if time.time() - leftover.stat().st_mtime > _LEFTOVER_SECONDS:
                     shutil.rmtree(leftover, ignore_errors=True)

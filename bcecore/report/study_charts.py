@@ -40,7 +40,7 @@ def difference_chart(found: Comparison, margin: float) -> Spec:
         f"CE of “{found.arm}” less CE of “{found.reference}”",
         f"nats per token; left of 0, “{found.arm}” predicts better",
     ]
-    x = alt.X("value:Q", axis=alt.Axis(title=title, tickCount=6)).scale(zero=True, nice=True)
+    x = alt.X("value:Q", axis=alt.Axis(title=title, tickCount=6)).scale(domain=_reach(table, margin))
     tooltip = [
         alt.Tooltip("name:N", title="Of"),
         alt.Tooltip("value:Q", title="difference", format="+.4f"),
@@ -63,6 +63,13 @@ def difference_chart(found: Comparison, margin: float) -> Spec:
         base.mark_point(color=BCE_ON, filled=True, opacity=1).encode(x=x, y=y, size=size, tooltip=tooltip),
     ]
     return _plain(alt.LayerChart(layer=layers).properties(height=_ROW * len(rows) + _BELOW))
+
+
+def _reach(table: pd.DataFrame, margin: float) -> list[float]:
+    """The range of the axis: all intervals, and the whole band with some room, so that its ends are seen."""
+    room = 1.25 * margin
+    low, high = min(float(table["low"].min()), -room), max(float(table["high"].max()), room)
+    return [low, high]
 
 
 def difference_alt(found: Comparison, margin: float) -> str:
@@ -88,7 +95,9 @@ def curves_chart(curves: Sequence[Curve]) -> Spec:
     table = pd.DataFrame(rows)
     x = alt.X("step:Q", axis=alt.Axis(title="Step", format=",d", grid=False, tickMinStep=1))
     color = alt.Color(
-        "arm:N", scale=alt.Scale(domain=names, range=colors), legend=alt.Legend(title=None, orient="bottom")
+        "arm:N",
+        scale=alt.Scale(domain=names, range=colors),
+        legend=alt.Legend(title=None, orient="bottom", symbolType="stroke", symbolOpacity=1),
     )
     dash = alt.StrokeDash("arm:N", scale=alt.Scale(domain=names), legend=None)
     base = alt.Chart(table)

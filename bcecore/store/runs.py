@@ -222,15 +222,15 @@ class RunStore(RecordStore[RunRecord]):
             ) from error
 
 
-def check_name(name: str) -> str:
-    """A run's name as it is kept: one line, not empty, not too long. Raises RunError."""
+def check_name(name: str, noun: str = "run") -> str:
+    """The name of a run, or of what `noun` says, as it is kept: one line, not empty, not too long. Raises RunError."""
     cleaned = " ".join(name.split())
     if not cleaned:
-        raise RunError("A run needs a name.", field="name")
+        raise RunError(f"A {noun} needs a name.", field="name")
     if len(cleaned) > MAX_NAME_CHARACTERS:
         raise RunError(
-            f"A run's name has at most {MAX_NAME_CHARACTERS} characters, this one {len(cleaned)}.", field="name"
+            f"A {noun}'s name has at most {MAX_NAME_CHARACTERS} characters, this one {len(cleaned)}.", field="name"
         )
     if not cleaned.isprintable():
-        raise RunError("A run's name cannot hold control characters.", field="name")
+        raise RunError(f"A {noun}'s name cannot hold control characters.", field="name")
     return cleaned

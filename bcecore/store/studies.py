@@ -325,7 +325,7 @@ class StudyStore:
         under its name only when it is complete; when anything fails, nothing is left behind. Raises RunError for an
         unusable name, DiskFullError, and what `fill` raises.
         """
-        name = check_name(name)
+        name = check_name(name, "study")
         created = now()
         study_id = new_id(name, created)
         while (self.runs.root / study_id).exists() or (self.root / study_id).exists():
@@ -396,11 +396,20 @@ def _damaged(what: str, study_id: str, path: Path, error: Exception) -> RunError
     return RunError(f"The {what} of study {study_id} ({path}) is damaged and cannot be read: {error}")
 
 
+# A training text can be large, and whoever watches a study asks every other second.
+_HASHES: dict[Path, tuple[tuple[int, int, int], str]] = {}
+
+
 def _sha256(path: Path) -> str | None:
-    """Of the file's bytes; None where there is no such file."""
+    """Of the file's bytes, which are not read again while the file is as it was; None where there is none."""
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            status = os.fstat(file.fileno())
+            state = (status.st_ino, status.st_size, status.st_mtime_ns)
+            known = _HASHES.get(path)
+            if known is None or known[0] != state:
+                known = _HASHES[path] = state, hashlib.file_digest(file, "sha256").hexdigest()
+            return known[1]
     except FileNotFoundError:
         return None
 

@@ -12,7 +12,20 @@ def normalised(text: str) -> str:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     # In Turkish, I is the capital of ı and İ that of i, and a line does not say which language it is in.
     folded = folded.replace("i\N{COMBINING DOT ABOVE}", "i").replace("ı", "i")
-    return " ".join("".join(c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in folded).split())
+    return " ".join(folded.translate(_SEPARATORS).split())
+
+
+class _Separators(dict[int, int | str]):
+    """A space for every character that is no part of a word, looked up once: texts may have a million lines."""
+
+    def __missing__(self, code: int) -> int | str:
+        character = chr(code)
+        is_part = character.isalnum() or unicodedata.category(character)[0] == "M"
+        found = self[code] = code if is_part else " "
+        return found
+
+
+_SEPARATORS = _Separators()
 
 
 def identity(text: str) -> str:

@@ -20,6 +20,7 @@ from bcecore.evaluation.planning import (
     power,
     predicted_error,
     smallest_likely_seen,
+    spread,
 )
 from bcecore.evaluation.statistics import Cells, levels
 from tests.benchmarks.protocol_simulation import World, as_cells, closed_form, draw
@@ -115,19 +116,50 @@ def test_a_pilot_of_one_cannot_tell_the_parts_apart(shape: tuple[int, int]) -> N
 # -- plans
 
 
-def test_the_error_foreseen_by_hand() -> None:
+def test_how_far_results_spread_by_hand() -> None:
     # h = (100 + 400 + 900) / 3600
     expected = 4e-5 / 5 + 1400 / 3600 * (9e-4 + 2e-3 / 5)
-    assert predicted_error(PARTS, 5, [10, 20, 30]) == pytest.approx(math.sqrt(expected), rel=1e-12)
+    assert spread(PARTS, 5, [10, 20, 30]) == pytest.approx(math.sqrt(expected), rel=1e-12)
 
 
 @pytest.mark.parametrize("lengths", ["paragraphs", "very unequal"])
-def test_the_error_foreseen_is_how_much_results_vary(lengths: str) -> None:
+def test_results_spread_as_foreseen(lengths: str) -> None:
     world = World(PARTS, 5, 60, lengths=lengths)
     many = draw(world, 4000, np.random.default_rng(3))
-    foreseen = np.array([predicted_error(PARTS, 5, tokens) for tokens in many.tokens])
+    foreseen = np.array([spread(PARTS, 5, tokens) for tokens in many.tokens])
     # A variance from 4,000 draws is good to 2 %.
     assert ((closed_form(many).value / foreseen) ** 2).mean() == pytest.approx(1, abs=0.09)
+
+
+@pytest.mark.parametrize("seeds", [2, 5, 20])
+@pytest.mark.parametrize(
+    "parts",
+    [PARTS, Components(1e-4, 0, 0), Components(0, 1e-3, 0), Components(0, 0, 1e-3), Components(1e-4, 1e-3, 0)],
+)
+def test_the_error_foreseen_is_the_largest_of_three(parts: Components, seeds: int) -> None:
+    """The mean of what the estimate takes the largest of, over the χ² of the seeds, integrated numerically."""
+    held = 1400 / 3600
+    of_seeds, of_documents = (
+        (parts.seed + held * parts.residual) / seeds,
+        held * (parts.document + parts.residual / seeds),
+    )
+    of_cells = held * (parts.seed + parts.document + parts.residual) / seeds
+    freedom = seeds - 1
+
+    def largest(chi: float) -> float:
+        x = chi**2 / freedom
+        parts = (x * of_seeds + of_documents - of_cells, x * of_seeds, of_documents)
+        return max(parts) * stats.chi.pdf(chi, freedom)
+
+    mean = sum(integrate.quad(largest, at / 4, (at + 1) / 4, epsabs=0, epsrel=1e-10)[0] for at in range(56))
+    assert predicted_error(parts, seeds, [10, 20, 30]) == pytest.approx(math.sqrt(mean), rel=1e-6)
+
+
+@pytest.mark.parametrize("parts", [PARTS, Components(1e-4, 0, 0), Components(0, 1e-3, 0), Components(0, 0, 1e-3)])
+def test_studies_report_the_error_foreseen(parts: Components) -> None:
+    many = draw(World(parts, 5, 100), 3000, np.random.default_rng(4))
+    foreseen = np.array([predicted_error(parts, 5, tokens) for tokens in many.tokens])
+    assert ((closed_form(many).error / foreseen) ** 2).mean() == pytest.approx(1, abs=0.06)
 
 
 def test_a_plan_is_the_error_and_what_it_lets_one_see() -> None:
@@ -141,6 +173,7 @@ def test_a_plan_is_the_error_and_what_it_lets_one_see() -> None:
     assert found.mde_high == pytest.approx(found.mde * math.sqrt(4 / stats.chi2.ppf(0.1, 4)), rel=1e-9)
     assumed = plan(Components(4e-5, 9e-4, 2e-3), 8, tokens)
     assert math.isnan(assumed.mde_low)
+    assert math.isnan(plan(PARTS, 1, tokens).mde)
     assert assumed.mde == found.mde
 
 

@@ -252,8 +252,12 @@ def test_leftovers_of_unfinished_ones_are_cleaned_up(asleep: RunStore) -> None:
     for name, age in ((".new-old", 7200), (".new-young", 60)):
         (folder / name / "data").mkdir(parents=True)
         os.utime(folder / name, (time.time() - age,) * 2)
+    half = asleep.root / "studies" / ".new-a-study"
+    half.mkdir(parents=True)
+    os.utime(half, (time.time() - 7200,) * 2)
     supervisor.Supervisor(asleep, print)._clean_up()
     assert sorted(path.name for path in folder.iterdir() if path.name.startswith(".")) == [".new-young"]
+    assert not half.exists()
 
 
 def test_one_in_a_copied_folder_is_held(asleep: RunStore, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_a_failure_leaves_nothing(store: RunStore) -> None:
 
     with pytest.raises(RunError, match="wrong"):
         StudyStore(store).create("a study", fill, launched=2)
-    with pytest.raises(RunError, match="needs a name"):
+    with pytest.raises(RunError, match="A study needs a name"):
         StudyStore(store).create(" ", fill, launched=2)
     assert list(StudyStore(store).root.iterdir()) == [] and StudyStore(store).ids() == []
 

@@ -13,10 +13,10 @@ from bcecore.evaluation.statistics import levels
 from bcecore.evaluation.study.collecting import Collected
 from bcecore.evaluation.study.drafting import Prepared
 from bcecore.evaluation.study.preflight import Preflight
+from bcecore.evaluation.study.progress import places
 from bcecore.jobs import estimate
 from bcecore.jobs.submit import Checked, with_other_settings
 from bcecore.settings import flatten
-from bcecore.store.preferences import load_preferences
 from bcecore.store.runs import RunStore
 from bcecore.store.studies import StudyStore
 from bcecore.text.tokenizing import encode
@@ -45,7 +45,7 @@ def foretell(store: RunStore, ready: Prepared, found: Preflight) -> Foretold:
         mde_low=None if seen is None else finite(seen.mde_low),
         mde_high=None if seen is None else finite(seen.mde_high),
         seconds=_seconds(store, ready),
-        places=load_preferences(store).slots_for("cpu"),
+        places=places(store, ready.base),
     )
 
 

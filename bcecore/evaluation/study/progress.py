@@ -11,7 +11,9 @@ from datetime import datetime
 from statistics import median
 from typing import Literal
 
+from bcecore.config import RunConfig
 from bcecore.errors import RunError
+from bcecore.jobs import devices
 from bcecore.jobs.local import reconciled
 from bcecore.jobs.queue import reason_to_wait
 from bcecore.store.evaluations import EvaluationRecord, EvaluationStore
@@ -141,8 +143,13 @@ def progress(store: RunStore, study_id: str) -> StudyProgress:
     cells = tuple(
         _cell(store, plan, state, arm.name, seed) for seed in plan.seeds[: state.launched] for arm in plan.arms
     )
-    places = load_preferences(store).slots_for("cpu")
-    return StudyProgress(plan, state, cells, _seconds_left(cells, places, now()), studies.alteration(study_id))
+    left = _seconds_left(cells, places(store, plan.base), now())
+    return StudyProgress(plan, state, cells, left, studies.alteration(study_id))
+
+
+def places(store: RunStore, base: RunConfig) -> int:
+    """How many runs with these settings are trained at once."""
+    return load_preferences(store).slots_for(devices.kind_for(base, devices.found(store)))
 
 
 def _cell(store: RunStore, plan: StudyPlan, state: StudyState, arm: str, seed: int) -> CellProgress:
@@ -225,8 +232,8 @@ def _evaluation(store: RunStore, key: str | None) -> EvaluationRecord | None:
 # -- how long it takes
 
 
-def _seconds_left(cells: tuple[CellProgress, ...], places: int, moment: datetime) -> float | None:
-    """Seconds until all that goes on or waits is measured, with so many places; None where no pace is known."""
+def _seconds_left(cells: tuple[CellProgress, ...], at_once: int, moment: datetime) -> float | None:
+    """Seconds until all that goes on or waits is measured, with so many at once; None where no pace is known."""
     open_ones = [each for each in cells if each.status not in ENDED | WAITS_FOR_SOMEBODY]
     if not open_ones:
         return 0.0
@@ -243,7 +250,7 @@ def _seconds_left(cells: tuple[CellProgress, ...], places: int, moment: datetime
     # Before the first evaluation is done, nothing is known of how long one takes; it is short beside training.
     evaluation = median(measuring) if measuring else 0.0
     work = sum((each.total - each.done) * per_step + evaluation for each in open_ones)
-    return work / max(1, min(places, len(open_ones)))
+    return work / max(1, min(at_once, len(open_ones)))
 
 
 def _seconds_per_step(cells: tuple[CellProgress, ...]) -> float | None:
