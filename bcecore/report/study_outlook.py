@@ -1,14 +1,11 @@
-"""What a study would see if its results varied as much as is assumed here, where no earlier study tells. Pure."""
+"""What a study would see if its results varied as much as is assumed, where no earlier study tells. Pure."""
 
 from __future__ import annotations
 
 from bcecore.evaluation.outcome import Foretold
-from bcecore.evaluation.planning import POWER, Components, plan
+from bcecore.evaluation.planning import ASSUMED, POWER, plan
 from bcecore.evaluation.statistics import levels
 from bcecore.report.words import count, percent
-
-ASSUMED = Components(seed=0.01**2, document=0.05**2, residual=0.05**2)
-"""Round figures, not measured ones."""
 
 
 def assumed_mde(foretold: Foretold, looks: int, comparisons: int) -> float:
@@ -21,7 +18,8 @@ def assumed_words(foretold: Foretold, looks: int, comparisons: int) -> str:
     sized = f"{count(foretold.seeds, 'seed')} and {count(foretold.documents, 'document')}"
     mde = assumed_mde(foretold, looks, comparisons)
     return (
-        f"If the difference varied by {ASSUMED.seed**0.5:g} nats per token from seed to seed and by "
-        f"{ASSUMED.document**0.5:g} from document to document (an assumption, not a measurement), {sized} would likely "
-        f"({percent(POWER)}) see differences above {mde:.2g}."
+        f"If the difference varied by {ASSUMED.seed**0.5:.2g} nats per token from seed to seed and by "
+        f"{ASSUMED.document**0.5:.2g} from document to document, as it once did for the small model built here (for "
+        f"this study that is an assumption, not a measurement), {sized} would likely ({percent(POWER)}) see "
+        f"differences above {mde:.2g}."
     )
