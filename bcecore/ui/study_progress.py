@@ -225,7 +225,8 @@ def grid_html(found: StudyProgress) -> str:
     more = f"; {count(later, 'more seed')} at the next planned looks" if later else ""
     caption = f"{count(len(cells), 'run')}: the runs of a row are twins{more}."
     return (
-        f'<div class="study-grid" role="region" aria-label="Runs of the study" tabindex="0"><table><caption>{caption}</caption>'
+        '<div class="study-grid" role="region" aria-label="Runs of the study" tabindex="0">'
+        f"<table><caption>{caption}</caption>"
         f'<thead><tr><th scope="col"></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
     )
 
