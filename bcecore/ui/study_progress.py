@@ -180,8 +180,10 @@ def _notice(found: StudyProgress) -> None:
                 "it may be taken whatever that says; more than that would make chance look like a finding.",
                 icon=":material/playlist_add:",
             )
-        # What broke for good is told by the verdict.
-        troubles = () if found.status == "complete" else found.troubles
+        # What broke for good is told by the verdict; and that all runs of a stopped study are stopped is no news.
+        troubles = [] if found.status == "complete" else list(found.troubles)
+        if found.state.stopped:
+            troubles = [each for each in troubles if each.status != "stopped"]
         for each in troubles[:_TROUBLES]:
             _trouble(each)
         if troubles[_TROUBLES:]:

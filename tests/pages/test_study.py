@@ -281,7 +281,7 @@ def test_stop_and_resume(app: AppTest, store: RunStore) -> None:
     show(app, plan.id)
     app.button(key="study-stop").click().run()
     assert not app.exception and StudyStore(store).state(plan.id).stopped
-    assert "What is trained and measured is kept" in words(app)
+    assert "What is trained and measured is kept" in words(app) and "is removed" not in words(app)
     assert {store.record(run_id).status for run_id in store.ids()} == {"removed"}
     app.button(key="study-resume").click().run()
     assert not app.exception and not StudyStore(store).state(plan.id).stopped
