@@ -33,7 +33,9 @@ def difference_chart(found: Comparison, margin: float) -> Spec:
     table = pd.DataFrame(rows)
     table["low"], table["high"] = table["low"].fillna(table["value"]), table["high"].fillna(table["value"])
     y = alt.Y(
-        "name:N", sort=[str(row["name"]) for row in rows], axis=alt.Axis(title=None, grid=False, labelOverlap=False)
+        "name:N",
+        sort=[str(row["name"]) for row in rows],
+        axis=alt.Axis(title=None, grid=False, labelOverlap=False, labelFlush=False),
     )
     # Two lines, or a narrow screen cuts it.
     title = [

@@ -180,8 +180,10 @@ def _notice(found: StudyProgress) -> None:
                 "it may be taken whatever that says; more than that would make chance look like a finding.",
                 icon=":material/playlist_add:",
             )
-        # What broke for good is told by the verdict.
-        troubles = () if found.status == "complete" else found.troubles
+        # What broke for good is told by the verdict; and that all runs of a stopped study are stopped is no news.
+        troubles = [] if found.status == "complete" else list(found.troubles)
+        if found.state.stopped:
+            troubles = [each for each in troubles if each.status != "stopped"]
         for each in troubles[:_TROUBLES]:
             _trouble(each)
         if troubles[_TROUBLES:]:
@@ -225,7 +227,8 @@ def grid_html(found: StudyProgress) -> str:
     more = f"; {count(later, 'more seed')} at the next planned looks" if later else ""
     caption = f"{count(len(cells), 'run')}: the runs of a row are twins{more}."
     return (
-        f'<div class="study-grid" tabindex="0"><table><caption>{caption}</caption>'
+        '<div class="study-grid" role="region" aria-label="Runs of the study" tabindex="0">'
+        f"<table><caption>{caption}</caption>"
         f'<thead><tr><th scope="col"></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
     )
 
