@@ -77,11 +77,13 @@ class Query:
     """Any one of them is enough."""
     archived: bool = False
     """Whether runs that were put away are listed too."""
+    studies: frozenset[str] = frozenset()
+    """Ids of studies; any one of them is enough."""
 
     @property
     def filters(self) -> int:
         """How many filters are set, the search not counted."""
-        return sum(map(bool, (self.statuses, self.bce, self.tags)))
+        return sum(map(bool, (self.statuses, self.bce, self.tags, self.studies)))
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,8 @@ def _is_wanted(row: Row, query: Query, words: Sequence[str]) -> bool:
     if query.bce and row.basics.bce not in query.bce:
         return False
     if query.tags and query.tags.isdisjoint(record.tags):
+        return False
+    if query.studies and record.study not in query.studies:
         return False
     if not words:
         return True

@@ -11,7 +11,9 @@ from bcecore.evaluation.outcome import Comparison, Curve
 from bcecore.report.chart_spec import Spec
 from bcecore.report.palette import BCE_OFF, BCE_ON, NEUTRAL, RUN_COLORS
 
-_ROW = 26
+_ROW = 30
+_BELOW = 64
+"""Pixels of the horizontal axis and its title: a page counts them to the height of a chart."""
 _CURVES_HEIGHT = 260
 ALL_SEEDS = "all seeds"
 
@@ -30,8 +32,16 @@ def difference_chart(found: Comparison, margin: float) -> Spec:
     rows.append({"name": ALL_SEEDS, "value": whole.value, "low": whole.low, "high": whole.high, "all": True})
     table = pd.DataFrame(rows)
     table["low"], table["high"] = table["low"].fillna(table["value"]), table["high"].fillna(table["value"])
-    y = alt.Y("name:N", sort=[str(row["name"]) for row in rows], axis=alt.Axis(title=None, grid=False))
-    title = f"CE of “{found.arm}” less CE of “{found.reference}”, nats per token (left of 0: “{found.arm}” is better)"
+    y = alt.Y(
+        "name:N",
+        sort=[str(row["name"]) for row in rows],
+        axis=alt.Axis(title=None, grid=False, labelOverlap=False, labelFlush=False),
+    )
+    # Two lines, or a narrow screen cuts it.
+    title = [
+        f"CE of “{found.arm}” less CE of “{found.reference}”",
+        f"nats per token; left of 0, “{found.arm}” predicts better",
+    ]
     x = alt.X("value:Q", axis=alt.Axis(title=title, tickCount=6)).scale(domain=_reach(table, margin))
     tooltip = [
         alt.Tooltip("name:N", title="Of"),
@@ -54,7 +64,7 @@ def difference_chart(found: Comparison, margin: float) -> Spec:
         ),
         base.mark_point(color=BCE_ON, filled=True, opacity=1).encode(x=x, y=y, size=size, tooltip=tooltip),
     ]
-    return _plain(alt.LayerChart(layer=layers).properties(height=_ROW * len(rows) + 20))
+    return _plain(alt.LayerChart(layer=layers).properties(height=_ROW * len(rows) + _BELOW))
 
 
 def _reach(table: pd.DataFrame, margin: float) -> list[float]:
@@ -85,11 +95,11 @@ def curves_chart(curves: Sequence[Curve]) -> Spec:
     names = [curve.arm for curve in curves]
     colors = [BCE_OFF, BCE_ON, *RUN_COLORS][: len(names)]
     table = pd.DataFrame(rows)
-    x = alt.X("step:Q", axis=alt.Axis(title="Step", format=",d", grid=False))
+    x = alt.X("step:Q", axis=alt.Axis(title="Step", format=",d", grid=False, tickMinStep=1))
     color = alt.Color(
         "arm:N",
         scale=alt.Scale(domain=names, range=colors),
-        legend=alt.Legend(title=None, symbolType="stroke", symbolOpacity=1),
+        legend=alt.Legend(title=None, orient="bottom", symbolType="stroke", symbolOpacity=1),
     )
     dash = alt.StrokeDash("arm:N", scale=alt.Scale(domain=names), legend=None)
     base = alt.Chart(table)
@@ -107,6 +117,12 @@ def curves_chart(curves: Sequence[Curve]) -> Spec:
         ),
     ]
     return _plain(alt.LayerChart(layer=layers).properties(height=_CURVES_HEIGHT))
+
+
+def curves_alt(curves: Sequence[Curve]) -> str:
+    """The same in words."""
+    names = " and ".join(f"“{curve.arm}”" for curve in curves)
+    return f"The held-out CE of {names} over training, the mean of the seeds with one standard deviation."
 
 
 def _plain(chart: alt.LayerChart) -> Spec:

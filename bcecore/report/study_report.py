@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import PureWindowsPath
+from typing import Any
 
 from bcecore.evaluation.outcome import Comparison, StudyMaterial
 from bcecore.report.document import Block, Code, Document, Item, Items, Paragraph, Picture, Section, Table
@@ -21,6 +23,11 @@ from bcecore.report.study_words import (
     with_interval,
 )
 from bcecore.report.words import count
+
+VERDICT, REACHED, RESULTS, WHERE = "Verdict", "How it was reached", "Results", "Where and when they differ"
+NOTICED, DESIGN, FORETOLD = "What was noticed", "Design and frozen plan", "What was foretold"
+LIMITS, REPEAT = "What these figures cannot show", "How to repeat it"
+"""Titles of the sections."""
 
 Pictures = Mapping[str, Picture]
 """By the name of an arm its differences, and under "" the curves; see `study_writing`."""
@@ -47,14 +54,14 @@ def _section(title: str, *blocks: Block | None) -> Section | None:
 
 def _verdict(material: StudyMaterial, pictures: Pictures) -> Section | None:
     if material.alteration is not None:
-        return _section("Verdict", Paragraph(material.alteration))
+        return _section(VERDICT, Paragraph(material.alteration))
     if material.outcome is None:
         troubles = Items(tuple(Item(f"{what} {to_do}") for what, to_do in material.troubles))
         waits = Paragraph(
             f"There is none yet. {material.progress} Results are looked at when {material.plan.looks[0]} seeds of "
             "every arm are trained and measured, as planned, and not before."
         )
-        return _section("Verdict", waits, troubles if material.troubles else None)
+        return _section(VERDICT, waits, troubles if material.troubles else None)
     blocks: list[Block] = []
     for found in material.outcome.comparisons:
         blocks += _one_verdict(found, pictures)
@@ -65,7 +72,7 @@ def _verdict(material: StudyMaterial, pictures: Pictures) -> Section | None:
     ]
     if before:
         blocks += [Paragraph("What the looks before this one found:"), Items(tuple(before))]
-    return _section("Verdict", *blocks)
+    return _section(VERDICT, *blocks)
 
 
 def _one_verdict(found: Comparison, pictures: Pictures) -> Iterator[Block]:
@@ -93,11 +100,13 @@ def _reached(material: StudyMaterial, _: Pictures) -> Section | None:
     ]
     for found in material.outcome.comparisons:
         steps = [
-            ("applies" if reason.applies else "does not apply", reason.sentence) for reason in found.verdict.reasons
+            ("yes, and it ends here" if reason.applies else "no", reason.sentence) for reason in found.verdict.reasons
         ]
         rows = tuple((f"{place}. {sentence}", how) for place, (how, sentence) in enumerate(steps, 1))
-        blocks.append(Table(f"“{found.arm}” against “{found.reference}”", ("Rule", ""), rows))
-    return _section("How it was reached", *blocks)
+        blocks.append(
+            Table(f"“{found.arm}” against “{found.reference}”", ("What the rule found", "Does it decide?"), rows)
+        )
+    return _section(REACHED, *blocks)
 
 
 def _results(material: StudyMaterial, _: Pictures) -> Section | None:
@@ -137,7 +146,7 @@ def _results(material: StudyMaterial, _: Pictures) -> Section | None:
                     "They decide nothing. p is raised by Holm: all of them together are wrong as seldom as one.",
                 )
             )
-    return _section("Results", *blocks)
+    return _section(RESULTS, *blocks)
 
 
 def _numbers(found: Comparison, which: str) -> Table:
@@ -200,7 +209,7 @@ def _where(material: StudyMaterial, pictures: Pictures) -> Section | None:
         blocks.append(pictures[""])
     if material.costs:
         blocks.append(Items(tuple(Item(cost_words(cost)) for cost in material.costs)))
-    return _section("Where and when they differ", *blocks)
+    return _section(WHERE, *blocks)
 
 
 def _findings(material: StudyMaterial, _: Pictures) -> Section | None:
@@ -214,7 +223,7 @@ def _findings(material: StudyMaterial, _: Pictures) -> Section | None:
             for finding in each.findings
         }
         items = [Item(f"{each.sentence} {each.what_to_do}", each.id) for each in unique.values()]
-    return _section("What was noticed", Items(tuple(items)) if items else Paragraph("Nothing."))
+    return _section(NOTICED, Items(tuple(items)) if items else Paragraph("Nothing."))
 
 
 # -- what was done
@@ -256,19 +265,19 @@ def _design(material: StudyMaterial, _: Pictures) -> Section | None:
     )
     looks = [f"at {look.seeds} seeds, on {look.taken.astimezone():%Y-%m-%d, %H:%M}" for look in material.state.looks]
     taken = Paragraph(f"Looks taken: {'; '.join(looks)}.") if looks else None
-    return _section("Design and frozen plan", Paragraph(BCE_IS), how, arms, facts, taken)
+    return _section(DESIGN, Paragraph(BCE_IS), how, arms, facts, taken)
 
 
 def _foretold(material: StudyMaterial, _: Pictures) -> Section | None:
     if material.foretold is None:
         return None
     said = foretold_words(material.foretold, material.plan.margin)
-    return _section("What was foretold", Items(tuple(Item(each) for each in said)))
+    return _section(FORETOLD, Items(tuple(Item(each) for each in said)))
 
 
 def _limits(material: StudyMaterial, _: Pictures) -> Section | None:
     comparisons = material.outcome.comparisons if material.outcome is not None else ()
-    return _section("What these figures cannot show", Items(tuple(limits(material.plan, comparisons))))
+    return _section(LIMITS, Items(tuple(limits(material.plan, comparisons))))
 
 
 def _repeat(material: StudyMaterial, _: Pictures) -> Section | None:
@@ -280,8 +289,16 @@ def _repeat(material: StudyMaterial, _: Pictures) -> Section | None:
         "round differently."
     )
     command = Code(f"python -m bcecore study create --like {plan.id} --wait", "bash")
-    settings = json.dumps(plan.base.model_dump(mode="json"), indent=2, ensure_ascii=False)
-    return _section("How to repeat it", same, command, Paragraph("The base settings:"), Code(settings, "json"))
+    settings = json.dumps(_without_places(plan.base.model_dump(mode="json")), indent=2, ensure_ascii=False)
+    return _section(REPEAT, same, command, Paragraph("The base settings:"), Code(settings, "json"))
+
+
+def _without_places(settings: dict[str, Any]) -> dict[str, Any]:
+    """Where a file was on the author's machine helps nobody, and tells more than the author may wish."""
+    files = ("train_file", "validation_file")
+    # A Windows path may have either separator, so this reads a path of any system.
+    named = {key: value and PureWindowsPath(value).name for key, value in settings["data"].items() if key in files}
+    return settings | {"data": settings["data"] | named}
 
 
 def _number(value: float | None, digits: int = 4) -> str:

@@ -36,6 +36,11 @@ def with_interval(found: Difference) -> str:
 
 def foretold_words(foretold: Foretold, plan_margin: float) -> list[str]:
     """What a study can and cannot see, and how long it will take, before it is launched."""
+    return [*sight_words(foretold, plan_margin), time_words(foretold)]
+
+
+def sight_words(foretold: Foretold, plan_margin: float) -> list[str]:
+    """What a study can and cannot see."""
     sized = f"{count(foretold.seeds, 'seed')} and {count(foretold.documents, 'document')}"
     likely = percent(POWER)
     said = []
@@ -64,16 +69,19 @@ def foretold_words(foretold: Foretold, plan_margin: float) -> list[str]:
         "It can tell whether BCE changes the loss on texts like these, for models trained like these; not whether "
         "answers are better, and nothing about other sizes or other texts."
     )
-    if foretold.seconds is None:
-        said.append(f"How long its {count(foretold.runs, 'run')} take is known after the first one.")
-    else:
-        each = max(1, min(foretold.places, foretold.runs))
-        at_once = f", {each} at once" if each > 1 else ""
-        said.append(
-            f"Its {count(foretold.runs, 'run')} take about {roughly(foretold.seconds / each)} of training{at_once}, "
-            "and a little more to be measured."
-        )
     return said
+
+
+def time_words(foretold: Foretold) -> str:
+    """How long a study will take."""
+    if foretold.seconds is None:
+        return f"How long its {count(foretold.runs, 'run')} take is known after the first one."
+    each = max(1, min(foretold.places, foretold.runs))
+    at_once = f", {each} at once" if each > 1 else ""
+    return (
+        f"Its {count(foretold.runs, 'run')} take about {roughly(foretold.seconds / each)} of training{at_once}, "
+        "and a little more to be measured."
+    )
 
 
 def arm_words(plan: StudyPlan, arm: Arm) -> str:
@@ -139,6 +147,14 @@ def limits(plan: StudyPlan, comparisons: Sequence[Comparison]) -> list[Item]:
             "These models, these texts",
         ),
     ]
+    if plan.primary.long_texts == "truncate":
+        found.append(
+            Item(
+                f"Of each document the first {plan.primary.block_size:,} tokens were measured; what stands behind them "
+                "in longer ones was not.",
+                "Beginnings only",
+            )
+        )
     if len(plan.seeds) < FEW_SEEDS:
         found.append(
             Item(f"With fewer than {FEW_SEEDS} seeds a difference can be chance; no winner is named.", "Few seeds")

@@ -9,7 +9,7 @@ from bcecore.report.document import Picture
 from bcecore.report.html import as_html
 from bcecore.report.markdown import as_markdown
 from bcecore.report.render import as_svg
-from bcecore.report.study_charts import curves_chart, difference_alt, difference_chart
+from bcecore.report.study_charts import curves_alt, curves_chart, difference_alt, difference_chart
 from bcecore.report.study_report import study_report
 from bcecore.report.writing import Report
 
@@ -35,7 +35,5 @@ def _pictures(material: StudyMaterial) -> Iterator[tuple[str, Picture]]:
         title = f"Difference of “{found.arm}” from “{found.reference}”"
         yield found.arm, Picture(title, as_svg(difference_chart(found, margin)), alt, about)
     if any(len(curve.steps) > 1 for curve in material.curves):
-        names = " and ".join(f"“{curve.arm}”" for curve in material.curves)
-        alt = f"The held-out CE of {names} over training, the mean of the seeds with one standard deviation."
-        svg = as_svg(curves_chart(material.curves))
+        svg, alt = as_svg(curves_chart(material.curves)), curves_alt(material.curves)
         yield "", Picture("Held-out CE over training", svg, alt, "The band is one standard deviation over the seeds.")

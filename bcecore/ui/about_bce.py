@@ -10,6 +10,7 @@ from bcecore.report.bce_parts import seed_loss, seed_parts
 from bcecore.report.document import Table
 from bcecore.report.small_charts import schedule_chart
 from bcecore.ui.launch_schedules import sampled_steps
+from bcecore.ui.page import STUDY_PAGE
 from bcecore.ui.run_tables import show_table
 from bcecore.ui.words import number
 
@@ -180,3 +181,4 @@ def show_profiles() -> None:
         "neither has learnt from: only that can.\n"
         "- One run, or one pair, may differ by chance alone."
     )
+    st.page_link(STUDY_PAGE, label="Find out in a study", icon=":material/science:")

@@ -33,6 +33,7 @@ from bcecore.report.evaluation_words import (
 from bcecore.settings import readable_number
 from bcecore.ui.evaluate_tables import OFF, ON, show_table
 from bcecore.ui.evaluate_words import perplexity_words
+from bcecore.ui.page import STUDY_PAGE
 from bcecore.ui.words import plain
 
 Differences = Mapping[str, Sequence[Difference]]
@@ -54,6 +55,7 @@ TOTALS_TITLES = {
 def show_no_verdict() -> None:
     """What scoring on and off cannot say."""
     st.info(NO_VERDICT, icon=":material/balance:")
+    st.page_link(STUDY_PAGE, label="Find out in a study", icon=":material/science:")
 
 
 def show_as_reported(splits: Differences, first_weight: float | None, own_weight: str) -> None:

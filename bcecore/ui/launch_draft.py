@@ -102,7 +102,7 @@ def _text_of(values: dict[str, dict[str, Any]]) -> Checked:
         # BCE off and everything else as it comes: nothing here can clash with the length of the text.
         parse_config({**{section: values[section] for section in _TEXT_SECTIONS}, "bce": {"enabled": False}})
     )
-    key = (config.model_dump_json(), tuple(_stamps(config)))
+    key = (config.model_dump_json(), tuple(file_stamps(config)))
     failure: _Failure | None = st.session_state.get(_FAILURE)
     if failure is not None and failure.key == key and time.monotonic() - failure.at < _ASK_AGAIN_SECONDS:
         raise failure.error
@@ -120,17 +120,18 @@ def _checked(config_json: str, stamps: tuple[object, ...]) -> Checked:
     return submit.check(RunConfig.model_validate_json(config_json))
 
 
-def _stamps(config: RunConfig) -> Iterable[object]:
+def file_stamps(config: RunConfig) -> Iterable[object]:
     """What tells whether a file that the configuration names is still the same one."""
     for name in (config.data.train_file, config.data.validation_file):
         if name not in (None, SAMPLE_TEXT):
-            yield _stamp(Path(str(name)))
+            yield file_stamp(Path(str(name)))
     for source in (config.model.source, config.model.tokenizer):
         if source != AUTO_TOKENIZER and source_kind(source) == "local":
-            yield from (_stamp(Path(source) / name) for name in ("config.json", *TOKENIZER_FILES))
+            yield from (file_stamp(Path(source) / name) for name in ("config.json", *TOKENIZER_FILES))
 
 
-def _stamp(path: Path) -> object:
+def file_stamp(path: Path) -> object:
+    """What tells whether a file is still the same one; None where there is none."""
     try:
         status = path.stat()
     except (OSError, ValueError):

@@ -31,9 +31,13 @@ EVALUATION_PARAMETER = "evaluation"
 """Name of the query parameter that says which evaluation of the run the Evaluate page shows; without it, a new one."""
 STEPS_PARAMETER = "steps"
 """Name of the query parameter, given once for each step, that says which steps of the run are compared or evaluated."""
+STUDY_PARAMETER = "study"
+"""Name of the query parameter that says which study the Study page shows; `NEW_STUDY` is the form for another one."""
+NEW_STUDY = "new"
 HOME_PAGE, LAUNCH_PAGE, RUN_PAGE, SETTINGS_PAGE = "app.py", "pages/Launch.py", "pages/Run.py", "pages/Settings.py"
 EVALUATE_PAGE = "pages/Evaluate.py"
 COMPARE_PAGE = "pages/Compare.py"
+STUDY_PAGE = "pages/Study.py"
 ABOUT_PAGE = "pages/What_is_BCE.py"
 
 _LOOKED_FOR_SUPERVISOR = "page:looked-for-supervisor"
@@ -67,6 +71,7 @@ def begin(title: str) -> RunStore:
         st.page_link(LAUNCH_PAGE, label="Launch", icon=":material/rocket_launch:")
         st.page_link(RUN_PAGE, label="Run", icon=":material/monitoring:")
         st.page_link(EVALUATE_PAGE, label="Evaluate", icon=":material/fact_check:")
+        st.page_link(STUDY_PAGE, label="Study", icon=":material/science:")
         st.page_link(COMPARE_PAGE, label="Compare", icon=":material/compare_arrows:")
         st.page_link(SETTINGS_PAGE, label="Settings", icon=":material/settings:")
         st.page_link(ABOUT_PAGE, label="What is BCE?", icon=":material/help:")

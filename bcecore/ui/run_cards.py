@@ -24,6 +24,7 @@ from bcecore.ui.page import EVALUATE_PAGE, EVALUATION_PARAMETER, LAUNCH_PAGE, RU
 from bcecore.ui.queue_outlook import outlook
 from bcecore.ui.run_actions import stop_menu
 from bcecore.ui.run_dialogs import show_dialogs
+from bcecore.ui.study_link import show_cards
 from bcecore.ui.words import STATUS_WORDS, plain
 
 # Whether the table of runs waits for logs that have still to be read.
@@ -89,10 +90,13 @@ def _runs(store: RunStore, going_on: bool) -> None:
     names = {record.id: record.name for record in records}
     # One slot, so that the table below stays the same element when a run ends.
     with st.container(key="going-on"):
+        of_studies = show_cards(store, [*active, *(by_key[key] for key in waiting)], records)
         for job in active:
-            _at_work(store, job, names)
+            if job.key not in of_studies:
+                _at_work(store, job, names)
         for place, (key, words) in enumerate(waiting.items()):
-            _waiting(store, by_key[key], words, names, is_first=place == 0, is_last=place == len(waiting) - 1)
+            if key not in of_studies:
+                _waiting(store, by_key[key], words, names, is_first=place == 0, is_last=place == len(waiting) - 1)
     if run_list.show(store, records) != st.session_state.get(_READING, False):
         st.session_state[_READING] = not st.session_state.get(_READING, False)
         st.rerun(scope="app")  # to ask again, or to stop asking

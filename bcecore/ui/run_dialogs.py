@@ -21,6 +21,7 @@ from bcecore.ui.actions import attempt_and_close, once, sentence
 from bcecore.ui.config_form import SETTINGS, NotANumberError, problem_words, show_problems, value_of
 from bcecore.ui.launch_schedules import show_longer_learning_rate
 from bcecore.ui.page import HOME_PAGE, open_run
+from bcecore.ui.study_link import study_name
 from bcecore.ui.words import STATUS_WORDS, count, plain, size
 
 
@@ -72,6 +73,12 @@ def _delete(store: RunStore, record: RunRecord, *, leave: bool) -> None:
         f"**{plain(record.name)}** goes to the trash with its values{kept}: {size(directory_size(directory))}. "
         "You can take it back on the Settings page until the trash is emptied; only then is the disk space free."
     )
+    name = None if record.study is None else study_name(store, record.study)
+    if name is not None:
+        st.warning(
+            f"The study “{plain(name)}” needs this run for its verdict. It could be trained again from there.",
+            icon=":material/science:",
+        )
     with _buttons("Keep it"):
         if st.button("Delete", icon=":material/delete:", type="primary", key="dialog-delete"):
             done = f"{record.name} is in the trash. Settings can take it back."

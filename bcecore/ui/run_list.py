@@ -36,19 +36,20 @@ from bcecore.report.run_table import (
 )
 from bcecore.store.baseline import load_baseline, save_baseline
 from bcecore.store.record import STATUSES, RunRecord, now
-from bcecore.store.runs import RunStore
+from bcecore.store.runs import RunStore, said_by
 from bcecore.store.summary import BCE_KINDS
 from bcecore.ui import news
 from bcecore.ui.actions import attempt
 from bcecore.ui.live import table_rows
 from bcecore.ui.page import COMPARE_PAGE, RUNS_PARAMETER, open_run
+from bcecore.ui.study_link import study_name
 from bcecore.ui.words import STATUS_WORDS, count, plain
 
 PAGE_ROWS = 200
 """Rows that the browser gets at once."""
 
 # Names of the choices, in the session and in the page's address.
-_SEARCH, _STATUS, _BCE, _TAGS, _ARCHIVED = "search", "status", "bce", "tags", "archived"
+_SEARCH, _STATUS, _BCE, _TAGS, _ARCHIVED, _STUDIES = "search", "status", "bce", "tags", "archived", "studies"
 _COLUMNS, _SORT, _REVERSE, _PAGE = "columns", "sort", "reverse", "page"
 
 _STATUS_CELLS: dict[str, str] = {
@@ -77,7 +78,7 @@ def show(store: RunStore, records: Sequence[RunRecord]) -> bool:
     rows, unread = table_rows(store, records, seconds=_READING_SECONDS)
     baseline = _baseline(store, rows)
     with st.container(horizontal=True, vertical_alignment="bottom", key="runs-controls"):
-        query = _search_and_filters(records)
+        query = _search_and_filters(store, records)
         found = matching(rows, query)
         codes, order, descending = _columns_and_order(rows)
     if found:
@@ -100,7 +101,7 @@ def _baseline(store: RunStore, rows: Sequence[Row]) -> Row | None:
 # -- what is wanted
 
 
-def _search_and_filters(records: Sequence[RunRecord]) -> Query:
+def _search_and_filters(store: RunStore, records: Sequence[RunRecord]) -> Query:
     search = st.text_input(
         "Search",
         key=_SEARCH,
@@ -111,7 +112,7 @@ def _search_and_filters(records: Sequence[RunRecord]) -> Query:
         width=300,
         bind="query-params",
     )
-    set_before = sum(map(bool, map(_chosen, (_STATUS, _BCE, _TAGS, _ARCHIVED))))
+    set_before = sum(map(bool, map(_chosen, (_STATUS, _BCE, _TAGS, _STUDIES, _ARCHIVED))))
     filters = st.popover(
         f"Filter · {set_before}" if set_before else "Filter", icon=":material/filter_list:", key="filter"
     )
@@ -139,11 +140,29 @@ def _search_and_filters(records: Sequence[RunRecord]) -> Query:
             placeholder="Any",
             bind="query-params",
         )
+        studies = _of_studies(store, records)
         archived = sum(record.archived for record in records)
         show_archived = st.toggle(
             f"Show archived runs ({archived:,})", key=_ARCHIVED, disabled=not archived, bind="query-params"
         )
-    return Query(search, frozenset(statuses), frozenset(bce), frozenset(tags), show_archived)
+    return Query(search, frozenset(statuses), frozenset(bce), frozenset(tags), show_archived, studies)
+
+
+def _of_studies(store: RunStore, records: Sequence[RunRecord]) -> frozenset[str]:
+    """The studies whose runs are wanted; not asked where no run belongs to one."""
+    # The newest first: an id begins with its date.
+    known = sorted({record.study for record in records if record.study is not None}, reverse=True)
+    if not known:
+        return frozenset()
+    chosen = st.multiselect(
+        "Study",
+        known,
+        key=_STUDIES,
+        format_func=lambda study_id: study_name(store, study_id) or said_by(study_id)[0],
+        placeholder="Any",
+        bind="query-params",
+    )
+    return frozenset(chosen)
 
 
 def _chosen(key: str) -> Any:
@@ -202,7 +221,7 @@ def _within(label: str) -> str:
 
 def _clear() -> None:
     st.session_state[_SEARCH] = ""
-    for key in (_STATUS, _BCE, _TAGS):
+    for key in (_STATUS, _BCE, _TAGS, _STUDIES):
         st.session_state[key] = []
 
 

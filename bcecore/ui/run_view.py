@@ -31,6 +31,7 @@ from bcecore.ui.run_charts import show_charts
 from bcecore.ui.run_checkpoints import evaluate_link
 from bcecore.ui.run_details import show_details
 from bcecore.ui.run_dialogs import show_dialogs
+from bcecore.ui.study_link import show_belonging
 from bcecore.ui.words import STATUS_WORDS, duration, moment, number, plain
 
 _CHOICE = "run-choice"
@@ -135,6 +136,7 @@ def _run(store: RunStore, run_id: str, config: RunConfig | None, live: bool) -> 
     if record.status in WAITING:
         place = outlook(store, records, found).get(run_id)
     _header(record, latest.get("tokens_per_second"), place)
+    show_belonging(store, record)
     show_bar(store, record, config)
     with st.container(key="notice"):
         if config is None:

@@ -484,6 +484,7 @@ def test_on_and_off_side_by_side(app: AppTest, store: RunStore, run_id: str) -> 
     show(app, run_id, planted(store, run_id, {120: [1.0, 2.0, 3.0]}))
     assert app.subheader[0].value.startswith("Step 120 predicts the same with BCE on and off")
     assert "It can never show whether BCE helped" in words(app)
+    assert "Study" in [link.proto.page for link in app.main.get("page_link")]
     reported, parts, totals, predicted, spread, _timing = tables(app)
     # CE 2 on average over the texts; R is -0.4 and the fresh trainer's weight that of step 1.
     on, off = 2 - 0.4 * weight, 2.0

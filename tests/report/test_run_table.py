@@ -48,6 +48,7 @@ ROWS = [
     row("twin off", notes="the control", basics=Basics("off", True)),
     row("put away", archived=True),
     row("from elsewhere", status="imported", basics=Basics()),
+    row("of a study", archived=True, study="20260101-000000-a-study-abcd"),
 ]
 
 
@@ -55,7 +56,9 @@ ROWS = [
     ("query", "found"),
     [
         (Query(), ["Twin on", "twin off", "from elsewhere"]),
-        (Query(archived=True), ["Twin on", "twin off", "put away", "from elsewhere"]),
+        (Query(archived=True), ["Twin on", "twin off", "put away", "from elsewhere", "of a study"]),
+        (Query(archived=True, studies=frozenset({"20260101-000000-a-study-abcd"})), ["of a study"]),
+        (Query(studies=frozenset({"20260101-000000-another-abcd"})), []),
         (Query(search="TWIN"), ["Twin on", "twin off"]),
         (Query(search=" twin  control "), ["twin off"]),
         (Query(search="sweep"), ["Twin on"]),

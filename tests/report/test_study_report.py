@@ -27,8 +27,17 @@ from bcecore.findings.finding import Finding
 from bcecore.report.markdown import as_markdown
 from bcecore.report.study_charts import curves_chart, difference_alt, difference_chart
 from bcecore.report.study_report import study_report
-from bcecore.report.study_words import cost_words, foretold_words, nats, proof_words, with_interval
+from bcecore.report.study_words import (
+    cost_words,
+    foretold_words,
+    nats,
+    proof_words,
+    sight_words,
+    time_words,
+    with_interval,
+)
 from bcecore.report.study_writing import study_report_of
+from bcecore.settings import with_values
 from bcecore.store.record import now
 from bcecore.store.studies import Look, StudyState
 from tests.store.test_studies import plan
@@ -122,13 +131,22 @@ def test_every_part_of_it_is_there() -> None:
     assert "| seed 1 | 3.0300 | 3.0000 | −0.0300 |" in text and "| all | 3.0200 | 3.0000 | −0.0200 |" in text
     assert "−0.0200 (95 %: −0.0340 to −0.00600)" in text
     assert "| bits per byte on val | −0.0100 (95 %: −0.0200 to 0) | 0.1000 |" in text
-    assert "| 1. No finding forbids the comparison. | does not apply |" in text
+    assert "| 1. No finding forbids the comparison. | no |" in text
     assert "**too-small.** It is small. Add text." in text
     assert "| off (reference) | Use BCE: off |" in text and "| Planned looks | at 2 seeds |" in text
     assert "3 documents of “val” are also in the training text and do not count" in text
     assert "python -m bcecore study create --like 20261122-120000-a-study-0a1b --wait" in text
+    assert f"Of each document the first {plan().primary.block_size} tokens were measured" in text
     assert "not binary cross-entropy" in text and "ab" * 32 in text
     assert json.loads(text.rpartition("```json\n")[2].partition("```")[0]) == RunConfig().model_dump(mode="json")
+
+
+@pytest.mark.parametrize("path", ["/home/me/texts/mine.txt", r"C:\Users\me\texts\mine.txt", "mine.txt"])
+def test_the_settings_name_files_without_where_they_were(path: str) -> None:
+    given = material()
+    base = with_values(given.plan.base, {"data.train_file": path})
+    text = markdown(replace(given, plan=given.plan.model_copy(update={"base": base})))
+    assert '"train_file": "mine.txt"' in text
 
 
 def test_before_a_look_it_shows_no_result() -> None:
@@ -209,6 +227,7 @@ def test_beforehand_in_words() -> None:
     assert "somewhere from 0.01 to 0.05" in said and "study p tells" in said
     assert "With fewer than 5 seeds it is a first look" in said
     assert "take about 5 min of training, 2 at once" in said
+    assert foretold_words(known, 0.01) == [*sight_words(known, 0.01), time_words(known)]
     assert "## What was foretold" in markdown(material(foretold=known))
 
 

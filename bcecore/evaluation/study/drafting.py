@@ -126,20 +126,27 @@ class Prepared:
     """The settings of each arm, with the first seed."""
 
 
-def prepared(draft: Draft, tokenizer_directory: Path) -> Prepared:
+def prepared(draft: Draft, tokenizer_directory: Path, known: Prepared | None = None) -> Prepared:
     """Read the text once for all runs, write the tokenizer into `tokenizer_directory`, and check every arm.
 
-    Raises a BceError whose `field` names what is wrong.
+    A draft that was `known` before with the same texts and the same kind of model saves the reading; nothing is
+    written then. Raises a BceError whose `field` names what is wrong.
     """
     check_design(draft.arms, draft.seeds, draft.looks, [each.name for each in draft.held_out], draft.margin)
     base = with_absolute_paths(draft.base)
-    checked = check(base, tokenizer_directory)
+    same = known is not None and (known.base.model, known.base.data) == (base.model, base.data)
+    checked = (
+        with_other_settings(known.checked, base) if known is not None and same else check(base, tokenizer_directory)
+    )
     arms = {}
     for arm in draft.arms:
         arms[arm.name] = with_values(base, {**arm.changes, "training.seed": draft.seeds[0]})
         with_other_settings(checked, arms[arm.name])
     reading = Reading(checked.tokenizer, base.data.block_size)
-    splits = tuple(_read(held_out, checked, reading) for held_out in draft.held_out)
+    if known is not None and same and tuple(known.draft.held_out) == tuple(draft.held_out):
+        splits = known.splits
+    else:
+        splits = tuple(_read(held_out, checked, reading) for held_out in draft.held_out)
     return Prepared(draft, base, checked, tokenizer_directory, splits, arms)
 
 

@@ -177,7 +177,7 @@ def _status(
     store: RunStore, plan: StudyPlan, run: RunRecord, evaluation: EvaluationRecord | None
 ) -> tuple[CellStatus, str, str]:
     """The status of a run of the study, what is the matter, and what to do."""
-    which = f"Run {run.name}"
+    which = f"The run “{run.name}”"
     if run.status in WAITING:
         if run.status == "held":
             return "stopped", f"{which} is held back.", _resume(plan)
@@ -193,7 +193,7 @@ def _status(
             return "failed", f"{which} has {run.status}{why}", _resume(plan)
         return "stopped", f"{which} is {run.status}.", _resume(plan)
     if evaluation is None:
-        return "missing", f"What measures {run.name} was deleted.", _resume(plan)
+        return "missing", f"What measures “{run.name}” was deleted.", _resume(plan)
     if evaluation.status == "finished":
         return "done", "", ""
     if evaluation.is_active:
@@ -203,7 +203,7 @@ def _status(
         return "to measure", reason or "", "" if reason is None else _resume(plan)
     why = f": {evaluation.failure.message}" if evaluation.failure is not None else "."
     kind: CellStatus = "failed" if evaluation.status in ("failed", "crashed") else "stopped"
-    return kind, f"The evaluation of {run.name} is {evaluation.status}{why}", _resume(plan)
+    return kind, f"The evaluation of “{run.name}” is {evaluation.status}{why}", _resume(plan)
 
 
 def _resume(plan: StudyPlan) -> str:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from bcecore.errors import BceError, ConfigError, RunError
-from bcecore.evaluation.study import creating
+from bcecore.evaluation.study import creating, drafting
 from bcecore.evaluation.study.controlling import resume
 from bcecore.evaluation.study.creating import create
-from bcecore.evaluation.study.drafting import HeldOut, arm_of, draft_like, known_arm
+from bcecore.evaluation.study.drafting import HeldOut, arm_of, draft_like, known_arm, prepared
 from bcecore.evaluation.study.preflight import RefusedError
 from bcecore.evaluation.study.progress import progress
 from bcecore.jobs import queue
@@ -217,3 +217,25 @@ def test_the_same_again_from_what_was_frozen(asleep: RunStore) -> None:
     (StudyStore(asleep).directory(plan.id) / "data" / "train.jsonl").write_text('{"text": "other words"}\n')
     with pytest.raises(RunError, match=r"data/train\.jsonl"):
         draft_like(StudyStore(asleep), plan.id)
+
+
+def test_a_draft_with_texts_that_are_known_reads_nothing(
+    asleep: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = prepared(draft(asleep), tmp_path)
+    monkeypatch.setattr(drafting, "check", lambda *_: pytest.fail("read once more"))
+    monkeypatch.setattr(drafting, "_read", lambda *_: pytest.fail("read once more"))
+    longer = draft(asleep, steps=9, arms=(known_arm("off"), known_arm("seed")), seeds=(4, 5, 6), looks=(3,))
+    found = prepared(longer, tmp_path, first)
+    assert (found.checked.total_steps, list(found.arms), found.splits) == (9, ["off", "seed"], first.splits)
+    with pytest.raises(ConfigError):  # an arm is still checked
+        prepared(draft(asleep, arms=(known_arm("off"), arm_of("long:enabled=true,warmup_steps=99"))), tmp_path, first)
+
+
+def test_a_draft_with_other_texts_is_read(asleep: RunStore, tmp_path: Path) -> None:
+    first = prepared(draft(asleep), tmp_path)
+    _, other = texts(tmp_path / "others", held_out=9)
+    found = prepared(draft(asleep, held_out=(HeldOut("others", other),)), tmp_path, first)
+    assert len(found.splits[0].texts) == 9 and found.checked.text is first.checked.text
+    shorter = prepared(draft(asleep, **{"data.block_size": 8}), tmp_path, first)
+    assert shorter.checked.config.data.block_size == 8 and shorter.splits[0].block_size == 8
