@@ -88,6 +88,11 @@ def add_commands(commands: Any) -> None:
 
     verdict = _command(own, "verdict", "take the planned looks that are due, and say the verdict", _verdict, True)
     verdict.add_argument("--json", action="store_true", help="print one JSON object")
+    verdict.add_argument(
+        "--again",
+        action="store_true",
+        help="repeat a look at which nothing could be compared, after mending what was in the way",
+    )
 
     report = _command(own, "report", "write a study's report, as report.md and report.html", _report, takes_study=True)
     report.add_argument("--output", type=Path, metavar="DIR", help="the folder to write to (default: the study's own)")
@@ -329,7 +334,10 @@ def _list(store: RunStore, arguments: argparse.Namespace) -> int:
     studies = StudyStore(store).listed()
     rows = []
     for study in studies:
-        words = study.problem or progress(store, study.id).status
+        try:
+            words = study.problem or progress(store, study.id).status
+        except RunError as error:  # a run of it that is damaged must not hide the other studies
+            words = str(error)
         rows.append({"id": study.id, "name": study.name, "created": study.created.isoformat(), "status": words})
     if arguments.json:
         print(cli_runs.json_text(rows))
@@ -411,7 +419,12 @@ def _as_json(store: RunStore, found: StudyProgress) -> dict[str, Any]:
 
 
 def _verdict(store: RunStore, arguments: argparse.Namespace) -> int:
-    return _say_verdict(store, StudyStore(store).resolve(arguments.reference), as_json=arguments.json)
+    study_id = StudyStore(store).resolve(arguments.reference)
+    if arguments.again:
+        from bcecore.evaluation.study.verdicts import look_again
+
+        look_again(store, study_id)
+    return _say_verdict(store, study_id, as_json=arguments.json)
 
 
 def _say_verdict(store: RunStore, study_id: str, *, as_json: bool) -> int:

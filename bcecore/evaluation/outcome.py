@@ -131,6 +131,11 @@ class Outcome(_Kept):
     arms_compared: int
     """Arms besides the reference and the positive control: so many comparisons share the error."""
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether something forbade every comparison, so that nobody has seen a result."""
+        return all(found.verdict.kind == "blocked" for found in self.comparisons)
+
 
 @dataclass(frozen=True)
 class Curve:

@@ -356,7 +356,8 @@ def _look_at(draft: Draft) -> _Looked:
 def _texts_of(draft: Draft) -> Draft:
     """A draft of which nothing can be wrong but its texts and its model."""
     base = RunConfig(model=draft.base.model, data=draft.base.data, bce=BCEConfig(enabled=False))
-    return Draft("texts", base, [known_arm("off"), known_arm("off")], (1, 2), (2,), draft.held_out)
+    off = known_arm("off")
+    return Draft("texts", base, [off, off.model_copy(update={"name": "twin"})], (1, 2), (2,), draft.held_out)
 
 
 def _key_of(draft: Draft) -> str:

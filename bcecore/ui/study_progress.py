@@ -144,12 +144,12 @@ def _button(label: str, icon: str, action: Callable[[], object], about: str, *, 
         type="primary" if primary else "secondary",
         key=f"study-{label.lower()}",
         help=about,
-        on_click=_attempt,
+        on_click=attempt_of_study,
         args=(action,),
     )
 
 
-def _attempt(action: Callable[[], object], done: str | None = None) -> None:
+def attempt_of_study(action: Callable[[], object], done: str | None = None) -> None:
     """Do it, or say why it could not be done; for callbacks."""
     try:
         action()
@@ -272,7 +272,7 @@ def _delete(store: RunStore, study_id: str) -> None:
     with st.container(horizontal=True, horizontal_alignment="right"):
         st.button("Keep it", key="dialog-leave", on_click=dialogs.close)
         if st.button("Delete", icon=":material/delete:", type="primary", key="dialog-delete"):
-            _attempt(partial(controlling.delete, store, study_id), f"{name} is in the trash, with its runs.")
+            attempt_of_study(partial(controlling.delete, store, study_id), f"{name} is in the trash, with its runs.")
             dialogs.close()
             if study_id not in studies.ids():
                 open_study(None)
@@ -296,6 +296,6 @@ def _extend(store: RunStore, study_id: str) -> None:
     with st.container(horizontal=True, horizontal_alignment="right"):
         st.button("Not now", key="dialog-leave", on_click=dialogs.close)
         if st.button("Train them", icon=":material/playlist_add:", type="primary", key="dialog-extend"):
-            _attempt(partial(controlling.extend, store, study_id))
+            attempt_of_study(partial(controlling.extend, store, study_id))
             dialogs.close()
             st.rerun()

@@ -6,6 +6,7 @@ What is below the answer is the study's report, section by section, so that page
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Literal
 
 import streamlit as st
@@ -14,7 +15,7 @@ from bcecore.errors import BceError
 from bcecore.evaluation.outcome import Comparison, Outcome, StudyMaterial
 from bcecore.evaluation.study.material import study_material
 from bcecore.evaluation.study.progress import StudyProgress
-from bcecore.evaluation.study.verdicts import outcome_of
+from bcecore.evaluation.study.verdicts import look_again, outcome_of
 from bcecore.evaluation.verdict import Verdict
 from bcecore.report.document import Block, Code, Items, Paragraph, Section, Table
 from bcecore.report.study_charts import curves_alt, curves_chart, difference_alt, difference_chart
@@ -34,7 +35,7 @@ from bcecore.report.study_words import proof_words
 from bcecore.report.study_writing import study_report_of
 from bcecore.store.runs import RunStore
 from bcecore.ui.run_tables import show_table
-from bcecore.ui.study_progress import show_grid
+from bcecore.ui.study_progress import attempt_of_study, show_grid
 from bcecore.ui.study_words import VERDICT_WORDS
 from bcecore.ui.words import count, moment, plain
 
@@ -63,6 +64,15 @@ def show_result(store: RunStore, found: StudyProgress) -> None:
         return
     for each in material.outcome.comparisons:
         _answer(each, material)
+    if material.outcome.is_blocked:
+        st.button(
+            "Look again",
+            icon=":material/refresh:",
+            key="study-again",
+            help="When what stood in the way is mended. Nobody has seen a result yet, so this look may be repeated.",
+            on_click=attempt_of_study,
+            args=(partial(look_again, store, found.plan.id),),
+        )
     _looks(found)
     sections = [section for section in study_report(material, {}).sections if section.title != VERDICT]
     for section in sections:

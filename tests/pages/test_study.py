@@ -363,6 +363,10 @@ def test_a_finding_that_blocks_says_what_to_do_and_shows_no_number(app: AppTest,
     assert app.header[0].value.startswith("No valid comparison")
     assert "Create a new study with settings under which every run trains to its end" in app.error[0].value
     assert app.expander[0].label == "How it was reached" and "Results" not in [each.label for each in app.expander]
+    before = StudyStore(store).state(plan.id).looks[0].taken
+    app.button(key="study-again").click().run()
+    assert StudyStore(store).state(plan.id).looks[0].taken > before
+    assert app.header[0].value.startswith("No valid comparison")
 
 
 def test_the_next_planned_look_is_offered_and_the_first_one_stays(app: AppTest, store: RunStore) -> None:

@@ -1,7 +1,8 @@
 """Planned looks: the findings, the statistics and the verdict at a number of seeds that was decided beforehand.
 
 A look is taken when all of its seeds are trained and measured, once: what it found is kept in the study's state and
-shown from there ever after. Before that there is nothing to see but progress.
+shown from there ever after. Only one at which nothing could be compared may be repeated. Before a look there is nothing
+to see but progress.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from bcecore.evaluation.paired import LEVEL
 from bcecore.evaluation.statistics import by_length, estimate, holm, levels, per_seed
 from bcecore.evaluation.study.collecting import Collected, documents_of, has_only_finite_losses
 from bcecore.evaluation.study.preflight import is_off, without_declared
-from bcecore.evaluation.study.progress import CellProgress, progress
+from bcecore.evaluation.study.progress import CellProgress, StudyProgress, progress
 from bcecore.evaluation.verdict import Arms, Evidence, verdict
 from bcecore.findings import collect
 from bcecore.findings.finding import Finding
@@ -51,10 +52,36 @@ def take_due_looks(store: RunStore, study_id: str) -> StudyState:
         raise RunError(found.alteration)
     state = found.state
     for seeds in found.due:
-        outcome = _outcome(store, found.plan, state, found.cells, found.plan.seeds[:seeds])
-        look = Look(seeds=seeds, taken=now(), plan_sha256=state.plan_sha256, outcome=outcome.model_dump(mode="json"))
+        look = _look(store, found, state, seeds)
         state = studies.update(study_id, lambda present, look=look: _with_look(present, look))  # type: ignore[misc]
     return state
+
+
+def look_again(store: RunStore, study_id: str) -> StudyState:
+    """Take the last look once more, if something forbade every comparison of it: nobody has seen a result.
+
+    For when what was in the way is mended. Raises RunError for any other look, which is taken once, and else as
+    `take_due_looks`.
+    """
+    studies = StudyStore(store)
+    found = progress(store, study_id)
+    if found.alteration is not None:
+        raise RunError(found.alteration)
+    before = found.last_look
+    if before is None or not outcome_of(before).is_blocked:
+        raise RunError(
+            f"Study {study_id} has no look that could be taken again: a look that has found something is taken once. "
+            "Only one at which nothing could be compared can be repeated, when what was in the way is mended."
+        )
+    look = _look(store, found, found.state, before.seeds)
+    return studies.update(
+        study_id, lambda present: {"looks": tuple(look if each == before else each for each in present.looks)}
+    )
+
+
+def _look(store: RunStore, found: StudyProgress, state: StudyState, seeds: int) -> Look:
+    outcome = _outcome(store, found.plan, state, found.cells, found.plan.seeds[:seeds])
+    return Look(seeds=seeds, taken=now(), plan_sha256=state.plan_sha256, outcome=outcome.model_dump(mode="json"))
 
 
 def _with_look(state: StudyState, look: Look) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from bcecore.evaluation.study.controlling import extend
 from bcecore.evaluation.study.creating import create
 from bcecore.evaluation.study.drafting import HeldOut, arm_of, known_arm
 from bcecore.evaluation.study.progress import progress
-from bcecore.evaluation.study.verdicts import outcome_of, take_due_looks
+from bcecore.evaluation.study.verdicts import look_again, outcome_of, take_due_looks
 from bcecore.store.evaluations import EvaluationStore
 from bcecore.store.runs import RunStore
 from bcecore.store.studies import StudyPlan, StudyStore, cell
@@ -96,6 +97,17 @@ def test_one_weight_of_one_twin_changed_and_it_is_no_longer_that(asleep: RunStor
     (found,) = looked_at(asleep, plan).comparisons
     assert (found.verdict.kind, found.identical_weights) == ("blocked", False)
     assert found.verdict.blocked_by == ("twin-mismatch",) and found.difference is None
+
+    # Nobody has seen a result, so what is mended may be looked at again; what was seen may not.
+    shutil.copy(
+        asleep.directory(StudyStore(asleep).state(plan.id).runs[cell("off", 2)]) / "model" / "model.safetensors",
+        asleep.directory(run_id) / "model" / "model.safetensors",
+    )
+    assert take_due_looks(asleep, plan.id).looks[0].outcome["comparisons"][0]["verdict_values"]["kind"] == "blocked"
+    (look,) = look_again(asleep, plan.id).looks
+    assert outcome_of(look).comparisons[0].verdict.kind == "nothing-changed"
+    with pytest.raises(RunError, match="a look that has found something is taken once"):
+        look_again(asleep, plan.id)
 
 
 def test_an_arm_whose_runs_were_all_set_otherwise_is_not_the_one_that_was_planned(asleep: RunStore) -> None:
