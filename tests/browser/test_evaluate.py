@@ -56,6 +56,18 @@ def scrolls_sideways(page: Page) -> int:
     return wide
 
 
+def chosen(page: Page, label: str, option: str) -> None:
+    """Choose from a list; one that is being drawn anew closes again."""
+    settled(page)
+    there = page.get_by_role("option", name=option)
+    for _ in range(5):
+        page.get_by_role("combobox", name=label).click()
+        page.wait_for_timeout(500)
+        if there.is_visible():
+            break
+    there.click()
+
+
 def settled(page: Page) -> None:
     """Wait until the page has been drawn: a file given to an uploader that is being drawn anew is lost."""
     page.wait_for_timeout(500)
@@ -100,7 +112,9 @@ def test_two_checkpoints_on_two_files(page: Page, dashboard: Dashboard, tmp_path
     assert len(cells(totals)) == 1 + 4
     why = section(page, "as-reported").get_by_text("BCE adds its own term; the model predicts the same.")
     expect(why).to_have_count(2)
-    predicted = cells(section(page, "predicted").locator("table").first)
+    table = section(page, "predicted").locator("table").first
+    expect(table.locator("tr")).to_have_count(5)
+    predicted = cells(table)
     ce = f"{at_20['sums']['ce']:.4f}"
     assert predicted[3] == ["sums", "every token counts once (ours)", ce, ce, "0", predicted[3][5]]
     expect(page.get_by_text("It can never show whether BCE helped")).to_be_visible()
@@ -228,8 +242,7 @@ def test_the_biggest_change_word_by_word(page: Page, dashboard: Dashboard) -> No
         for each in (first, second)
     ]
     assert colours[0] != colours[1]  # a chance of 13 % and one of 63 %
-    page.get_by_role("combobox", name="Order").click()
-    page.get_by_role("option", name="Got worse most").click()
+    chosen(page, "Order", "Got worse most")
     expect(both.get_by_text("step 20 · CE 2.550")).to_be_visible()
 
     # The same pair on Compare, by one click more.
