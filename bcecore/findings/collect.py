@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,18 @@ def machine(record: RunRecord) -> dict[str, str]:
 def weights_now(store: RunStore, run_id: str) -> str | None:
     """Hash of the weights in the run's `model/` as they are now; None where there are none that can be read."""
     try:
-        return weights_hash(store.directory(run_id) / "model")
-    except RunError:
+        directory = store.directory(run_id) / "model"
+        files = sorted(directory.glob("*.safetensors"))
+        states = [path.stat() for path in files]
+        return _hash_of(directory, tuple((state.st_ino, state.st_mtime_ns, state.st_size) for state in states))
+    except (RunError, OSError):
         return None
+
+
+@cache
+def _hash_of(directory: Path, _state: tuple[tuple[int, int, int], ...]) -> str:
+    # A page asks again at every look at it; a large model takes seconds.
+    return weights_hash(directory)
 
 
 def texts(store: RunStore, run_id: str) -> tuple[list[str], list[str]]:
@@ -71,6 +81,12 @@ def leak_probe(store: RunStore, run_id: str) -> dict[str, Any] | None:
     """What the run's own probe found; None where it did not come to that."""
     probe = store.record(run_id).facts.get("leak_probe")
     return dict(probe) if isinstance(probe, dict) else None
+
+
+def random_tokens(store: RunStore, run_id: str) -> dict[str, Any] | None:
+    """How the finished run's model fared on random tokens; None where it did not come to that."""
+    score = store.record(run_id).facts.get("random_tokens")
+    return dict(score) if isinstance(score, dict) else None
 
 
 def logged(store: RunStore, run_id: str) -> dict[str, Series]:

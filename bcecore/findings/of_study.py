@@ -95,7 +95,8 @@ def _of_run(store: RunStore, member: Member) -> Iterator[Finding]:
     if member.is_off:
         steps = collect.total_steps(store, member.run)
         yield from off_not_off(member.run, config.bce, steps, logged.get("bce_weight"))
-    yield from future_leak(member.run, collect.leak_probe(store, member.run), architecture_of(config))
+    probe, random = collect.leak_probe(store, member.run), collect.random_tokens(store, member.run)
+    yield from future_leak(member.run, probe, architecture_of(config), random)
     yield from non_finite(member.run, logged, scales_loss=config.training.precision == "fp16")
     yield from metric_contains_regulariser(member.run, collect.figures(store, member.run))
 

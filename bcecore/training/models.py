@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from bcecore.text.sources import BERT_FAMILY, positions
 
 LEAK_THRESHOLD = 1e-4
 _PROBE_TOKENS = 16
+# Enough to tell a tenth of a nat from luck, and less work than a step of training.
+_RANDOM_TEXTS, _RANDOM_TOKENS = 4, 64
 
 
 def build_model(config: ModelConfig, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
@@ -159,3 +162,25 @@ def probe_future_leak(model: PreTrainedModel) -> LeakProbe:
         model.train(was_training)
     largest = float((before - after).abs().max())
     return LeakProbe(leaks=not largest <= LEAK_THRESHOLD, largest_change=largest, positions=half)
+
+
+@torch.no_grad()
+def random_tokens_score(model: PreTrainedModel) -> dict[str, float]:
+    """How a trained model fares on tokens drawn uniformly at random: its `ce`, and the `chance` that is ln V, in nats.
+
+    Nobody can foresee them, so no language model comes below chance by more than the luck of the draw; one that sees
+    the token it has to predict does. Uses a random generator of its own and leaves the model's mode as it was.
+    """
+    vectors = _word_vectors(model)
+    vocabulary, device = len(vectors), vectors.device
+    length = min(_RANDOM_TOKENS, getattr(model.config, "max_position_embeddings", _RANDOM_TOKENS))
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(vocabulary, (_RANDOM_TEXTS, length), generator=generator).to(device)
+    was_training = model.training
+    model.eval()
+    try:
+        logits = model(input_ids=ids).logits[:, :-1].float()  # (texts, length - 1, V)
+    finally:
+        model.train(was_training)
+    ce = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
+    return {"ce": float(ce), "chance": math.log(vocabulary), "tokens": _RANDOM_TEXTS * (length - 1)}

@@ -40,7 +40,7 @@ from bcecore.training.callbacks import (
     say,
 )
 from bcecore.training.engine import TokenizedText, build_trainer, tokenized_text
-from bcecore.training.models import count_weights, probe_future_leak
+from bcecore.training.models import count_weights, probe_future_leak, random_tokens_score
 from bcecore.training.requests import FollowRequests
 from bcecore.training.room import check_room
 from bcecore.training.trainer import BCETrainer
@@ -219,7 +219,9 @@ class _Session:
         (self._directory / "model" / "training_args.bin").unlink(missing_ok=True)
         self._write_state(trainer)
         twin = self._twin | {"final_weights": weights_hash(self._directory / "model")}
-        facts = self._store.record(self._run_id).facts | totals | {"twin": twin}
+        # Last: nothing that is drawn or computed here can be felt by the training.
+        random = random_tokens_score(trainer.model)
+        facts = self._store.record(self._run_id).facts | totals | {"twin": twin, "random_tokens": random}
         self._end("finished", facts=facts)
 
     def _write_state(self, trainer: BCETrainer) -> None:

@@ -62,6 +62,9 @@ def show_result(store: RunStore, found: StudyProgress) -> None:
         return
     if material.outcome is None:
         return
+    if material.alteration is not None and found.alteration is None:  # that of frozen files stands above already
+        st.error(f"**There is no verdict any more.** {plain(material.alteration)}", icon=":material/edit_off:")
+        return
     for each in material.outcome.comparisons:
         _answer(each, material)
     if material.outcome.is_blocked:

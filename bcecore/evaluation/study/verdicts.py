@@ -42,15 +42,18 @@ from bcecore.store.studies import Arm, Look, StudyPlan, StudyState, StudyStore, 
 def take_due_looks(store: RunStore, study_id: str) -> StudyState:
     """Take every planned look whose seeds are all there, the smallest first, and return the state with them.
 
-    Harmless where none is due. Raises RunError for a study whose frozen files were changed, whether or not a look is
-    due, and NotComparable or RunError where results cannot be read: nothing is kept of that look then, and it can be
-    taken once that is mended.
+    Harmless where none is due. Raises RunError for a study whose frozen files were changed, or the weights that an
+    earlier verdict rests on, whether or not a look is due; NotComparable or RunError where results cannot be read:
+    nothing is kept of that look then, and it can be taken once that is mended.
     """
     studies = StudyStore(store)
     found = progress(store, study_id)
     if found.alteration is not None:
         raise RunError(found.alteration)
     state = found.state
+    lost = lost_proof(store, found.plan, state)
+    if lost is not None:
+        raise RunError(lost)
     for seeds in found.due:
         look = _look(store, found, state, seeds)
         state = studies.update(study_id, lambda present, look=look: _with_look(present, look))  # type: ignore[misc]
@@ -77,6 +80,38 @@ def look_again(store: RunStore, study_id: str) -> StudyState:
     return studies.update(
         study_id, lambda present: {"looks": tuple(look if each == before else each for each in present.looks)}
     )
+
+
+def lost_proof(store: RunStore, plan: StudyPlan, state: StudyState) -> str | None:
+    """Why a "changed nothing" that was decided by the weights cannot be shown any more, in a sentence; None if it can.
+
+    It rests on weights that anybody can hash again; so whenever it is shown, they are. Those of a run that was deleted
+    cannot be, and stay as they were found.
+    """
+    for look in state.looks:
+        outcome = outcome_of(look)
+        for found in outcome.comparisons:
+            if not found.identical_weights:
+                continue
+            for seed in outcome.seeds:
+                for arm in (found.reference, found.arm):
+                    run_id = state.runs[cell(arm, seed)]
+                    if _has_other_weights(store, run_id):
+                        return (
+                            f"That BCE changed nothing rests on weights that are the same in every bit, and those of "
+                            f"run {run_id} ({arm}, seed {seed}) were changed since the look at {look.seeds} seeds. Put "
+                            f"the original model back, or create a new study."
+                        )
+    return None
+
+
+def _has_other_weights(store: RunStore, run_id: str) -> bool:
+    try:
+        trained = (store.record(run_id).facts.get("twin") or {}).get("final_weights")
+    except RunError:
+        return False
+    now_there = collect.weights_now(store, run_id)
+    return trained is not None and now_there is not None and now_there != trained
 
 
 def _look(store: RunStore, found: StudyProgress, state: StudyState, seeds: int) -> Look:

@@ -16,6 +16,7 @@ from bcecore.evaluation.outcome import Outcome
 from bcecore.evaluation.study.controlling import extend
 from bcecore.evaluation.study.creating import create
 from bcecore.evaluation.study.drafting import HeldOut, arm_of, known_arm
+from bcecore.evaluation.study.material import study_material
 from bcecore.evaluation.study.progress import progress
 from bcecore.evaluation.study.verdicts import look_again, outcome_of, take_due_looks
 from bcecore.store.evaluations import EvaluationStore
@@ -108,6 +109,13 @@ def test_one_weight_of_one_twin_changed_and_it_is_no_longer_that(asleep: RunStor
     assert outcome_of(look).comparisons[0].verdict.kind == "nothing-changed"
     with pytest.raises(RunError, match="a look that has found something is taken once"):
         look_again(asleep, plan.id)
+
+    # Nor does the proof outlive the weights that it rests on.
+    assert study_material(asleep, plan.id).alteration is None
+    save_file({"w": changed}, asleep.directory(run_id) / "model" / "model.safetensors")
+    with pytest.raises(RunError, match=rf"those of run {run_id} \(seed, seed 2\) were changed since the look"):
+        take_due_looks(asleep, plan.id)
+    assert "changed since" in (study_material(asleep, plan.id).alteration or "")
 
 
 def test_an_arm_whose_runs_were_all_set_otherwise_is_not_the_one_that_was_planned(asleep: RunStore) -> None:
