@@ -49,9 +49,13 @@ def uploader(store: RunStore, slot: str, label: str, suffixes: Sequence[str], *,
 def _take(store: RunStore, slot: str, key: str, *, several: bool) -> None:
     """Keep what was just given to the uploader, and empty that; as a callback."""
     given = st.session_state[key]
+    # A drawing that is cut short leaves the browser with the uploader that was emptied, and it hands over once more.
+    taken: set[str] = st.session_state.setdefault(_key(slot, "taken"), set())
     files = given if isinstance(given, list) else [given] if given is not None else []
+    files = [file for file in files if file.file_id not in taken]
     if not files:
         return
+    taken.update(file.file_id for file in files)
     st.session_state[_key(slot, "turn")] += 1
     st.session_state[_key(slot, "problem")] = None
     before = uploads(slot)
