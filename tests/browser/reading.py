@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 # Streamlit keeps the view in a React hook of the component that draws the chart; it is the one object with these
 # methods. Only source data are given: what Vega derives from them has names of its own making.
@@ -44,3 +44,18 @@ def chart_data(page: Page, key: str) -> list[dict[str, Any]]:
 def line_data(page: Page, key: str, series: str) -> dict[int, float | None]:
     """`{step: value}` of one line of a chart of the Run page, by its name in the legend."""
     return {row["step"]: row["value"] for row in chart_data(page, key) if row.get("series") == series}
+
+
+def settled(page: Page) -> None:
+    """Wait until the page has been drawn: a file given to an uploader that is being drawn anew is lost."""
+    page.wait_for_timeout(500)
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
+
+
+def assert_nothing_scrolls_sideways(page: Page) -> None:
+    """Once the page is drawn. Charts and tables take their width a moment after the window has got its own."""
+    settled(page)
+    page.wait_for_function("""() => {
+        const main = document.querySelector('[data-testid=stMain]');
+        return main.scrollWidth <= main.clientWidth;
+    }""")

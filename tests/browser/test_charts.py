@@ -15,7 +15,7 @@ from bcecore.store.metrics import MetricsWriter
 from bcecore.store.record import Progress, now
 from bcecore.store.runs import RunStore
 from tests.browser.conftest import Dashboard
-from tests.browser.reading import chart_data, line_data
+from tests.browser.reading import assert_nothing_scrolls_sideways, chart_data, line_data
 from tests.examples import example_run, training_lines
 
 TOTAL = 400
@@ -186,11 +186,7 @@ def test_on_a_narrow_screen_charts_stand_one_below_the_other(page: Page, dashboa
     lefts = {place["x"] for place in places if place is not None}
     tops = [place["y"] for place in places if place is not None]
     assert len(lefts) == 1 and tops == sorted(set(tops))
-    too_wide = page.evaluate("""() => {
-        const main = document.querySelector('[data-testid=stMain]');
-        return main.scrollWidth - main.clientWidth;
-    }""")
-    assert too_wide <= 0
+    assert_nothing_scrolls_sideways(page)
 
 
 LINES_OF_POINTER = """() => [...document.querySelectorAll('.bce-crosshair > div')]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -11,7 +13,7 @@ from bcecore.store.record import now
 from bcecore.store.runs import RunStore
 from bcecore.store.samples import read_samples
 from tests.browser.conftest import Dashboard
-from tests.browser.reading import line_data
+from tests.browser.reading import assert_nothing_scrolls_sideways, line_data
 from tests.examples import example_config, example_run, training_lines
 from tests.training.processes import over, run_worker, submit_small
 
@@ -23,14 +25,6 @@ SCREENS = [pytest.param(1440, "light", id="wide"), pytest.param(390, "dark", id=
 def look(page: Page, width: int, scheme: str) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-
-
-def assert_nothing_scrolls_sideways(page: Page) -> None:
-    too_wide = page.evaluate("""() => {
-        const main = document.querySelector('[data-testid=stMain]');
-        return main.scrollWidth - main.clientWidth;
-    }""")
-    assert too_wide <= 0
 
 
 def go_on(store: RunStore, run_id: str, steps: range) -> None:
@@ -81,7 +75,7 @@ def test_two_checkpoints_write_side_by_side(page: Page, dashboard: Dashboard, wi
     look(page, width, scheme)
     page.goto(f"{dashboard.url}/Compare?mode=checkpoints&run={run_id}&steps=10&steps=30")
     expect(page.get_by_text("Keep step 30.")).to_be_visible(timeout=PATIENCE)
-    expect(page.locator(".st-key-values-eval_loss").get_by_text("better")).to_be_visible()
+    expect(page.locator(".st-key-values-eval_loss").get_by_text(re.compile(r"\d better"))).to_be_visible()
 
     beginnings = page.get_by_role("textbox", name="Beginnings, one a line")
     beginnings.fill("The door is\nTwo and two")

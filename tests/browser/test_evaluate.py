@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from bcecore.jobs.submit import submit
 from bcecore.store.evaluations import EvaluationStore, SplitTexts
 from tests.browser.conftest import Dashboard
+from tests.browser.reading import assert_nothing_scrolls_sideways, settled
 from tests.evaluation.scored import small_config, trained_run
 from tests.ui.evaluated import evaluated, run_with_training
 
@@ -48,14 +49,6 @@ def downloaded(page: Page, label: str, into: Path) -> Path:
     return path
 
 
-def scrolls_sideways(page: Page) -> int:
-    wide: int = page.evaluate(
-        "(() => { const main = document.querySelector('[data-testid=stMain]');"
-        " return main.scrollWidth - main.clientWidth; })()"
-    )
-    return wide
-
-
 def chosen(page: Page, label: str, option: str) -> None:
     """Choose from a list; one that is being drawn anew closes again."""
     settled(page)
@@ -66,12 +59,6 @@ def chosen(page: Page, label: str, option: str) -> None:
         if there.is_visible():
             break
     there.click()
-
-
-def settled(page: Page) -> None:
-    """Wait until the page has been drawn: a file given to an uploader that is being drawn anew is lost."""
-    page.wait_for_timeout(500)
-    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
 
 
 def test_two_checkpoints_on_two_files(page: Page, dashboard: Dashboard, tmp_path: Path) -> None:
@@ -152,11 +139,10 @@ def test_two_checkpoints_on_two_files(page: Page, dashboard: Dashboard, tmp_path
     for part in ("On and off", "Checkpoints", "Downloads"):
         page.goto(f"{dashboard.url}/Evaluate?run={run_id}&evaluation={record.id}&part={part}")
         expect(page.get_by_role("tab", name=part)).to_have_attribute("aria-selected", "true")
-        page.wait_for_timeout(2000)
-        assert scrolls_sideways(page) <= 0, part
+        assert_nothing_scrolls_sideways(page)
     page.goto(f"{dashboard.url}/Evaluate?run={run_id}")
     expect(page.get_by_role("heading", name="Evaluations of this run")).to_be_visible()
-    assert scrolls_sideways(page) <= 0
+    assert_nothing_scrolls_sideways(page)
 
 
 def test_a_long_evaluation_is_stopped_and_resumed(page: Page, dashboard: Dashboard, tmp_path: Path) -> None:
@@ -252,7 +238,7 @@ def test_the_biggest_change_word_by_word(page: Page, dashboard: Dashboard) -> No
     expect(both.get_by_text("step 20 · CE 0.470")).to_be_visible()
     page.set_viewport_size({"width": 390, "height": 800})
     expect(both.get_by_text("step 10 · CE 2.070")).to_be_visible()
-    assert scrolls_sideways(page) <= 0
+    assert_nothing_scrolls_sideways(page)
 
 
 def test_a_labelled_set_from_the_file_to_its_mistakes(page: Page, dashboard: Dashboard, tmp_path: Path) -> None:

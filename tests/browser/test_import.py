@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from bcecore.store.history import History
 from tests.browser.conftest import Dashboard
+from tests.browser.reading import assert_nothing_scrolls_sideways
 
 PATIENCE = 30_000
 # What a file that is dragged onto an element is to the page.
@@ -58,11 +59,7 @@ def test_a_log_that_is_dropped_becomes_a_run(page: Page, dashboard: Dashboard, w
     history = History(dashboard.store.directory(run_id))
     history.refresh()
     assert history.column("loss").tolist() == [8 / step for step in range(1, 61)]
-    too_wide = page.evaluate("""() => {
-        const main = document.querySelector('[data-testid=stMain]');
-        return main.scrollWidth - main.clientWidth;
-    }""")
-    assert too_wide <= 0
+    assert_nothing_scrolls_sideways(page)
 
 
 def test_a_folder_with_checkpoints_and_a_download(page: Page, dashboard: Dashboard, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from bcecore.store.record import now
 from bcecore.store.requests import SAVE_REQUEST, take
 from bcecore.store.runs import RunStore
 from tests.browser.conftest import Dashboard
+from tests.browser.reading import assert_nothing_scrolls_sideways
 from tests.browser.test_run_page import open_run
 from tests.examples import example_run
 
@@ -90,8 +91,4 @@ def test_on_a_narrow_screen_settings_and_home_do_not_scroll_sideways(
     for path, there in (("", "Step 120 of 300"), ("/Settings", "This machine")):
         page.goto(dashboard.url + path)
         expect(page.get_by_text(there)).to_be_visible(timeout=PATIENCE)
-        too_wide = page.evaluate("""() => {
-            const main = document.querySelector('[data-testid=stMain]');
-            return main.scrollWidth - main.clientWidth;
-        }""")
-        assert too_wide <= 0
+        assert_nothing_scrolls_sideways(page)

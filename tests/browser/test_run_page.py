@@ -12,7 +12,7 @@ from bcecore.store.metrics import MetricsWriter
 from bcecore.store.record import Progress, now
 from bcecore.store.runs import RunStore
 from tests.browser.conftest import Dashboard
-from tests.browser.reading import chart_data, line_data
+from tests.browser.reading import assert_nothing_scrolls_sideways, chart_data, line_data
 from tests.examples import example_config, example_run, training_lines
 
 TOTAL = 300
@@ -104,11 +104,7 @@ def test_on_a_narrow_screen_nothing_scrolls_sideways(page: Page, dashboard: Dash
     open_run(page, dashboard, run_id)
     page.goto(f"{dashboard.url}/Run?run={run_id}")
     expect(page.locator(".st-key-chart-bce-components svg.marks")).to_be_visible(timeout=PATIENCE)
-    too_wide = page.evaluate("""() => {
-        const main = document.querySelector('[data-testid=stMain]');
-        return main.scrollWidth - main.clientWidth;
-    }""")
-    assert too_wide <= 0
+    assert_nothing_scrolls_sideways(page)
 
 
 def test_nothing_is_fetched_from_anywhere_else(page: Page, dashboard: Dashboard) -> None:

@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from bcecore.jobs import control
 from bcecore.store.baseline import load_baseline
 from tests.browser.conftest import Dashboard
+from tests.browser.reading import assert_nothing_scrolls_sideways
 from tests.examples import example_config, example_run
 
 # The table is drawn on a canvas: where its parts are.
@@ -146,8 +147,4 @@ def test_on_a_narrow_screen_only_the_table_scrolls_sideways(page: Page, dashboar
     click(page, TICK, row(1))
     click(page, TICK, row(2))
     expect(page.get_by_text("2 runs ticked")).to_be_visible()
-    too_wide = page.evaluate("""() => {
-        const main = document.querySelector('[data-testid=stMain]');
-        return main.scrollWidth - main.clientWidth;
-    }""")
-    assert too_wide <= 0
+    assert_nothing_scrolls_sideways(page)

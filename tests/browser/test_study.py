@@ -11,7 +11,8 @@ from playwright.sync_api import Page, expect
 from bcecore.store.preferences import save_preferences
 from bcecore.store.studies import StudyStore
 from tests.browser.conftest import Dashboard
-from tests.browser.test_evaluate import downloaded, scrolls_sideways, section
+from tests.browser.reading import assert_nothing_scrolls_sideways
+from tests.browser.test_evaluate import downloaded, section
 
 # Four runs are trained and measured; a busy machine is no failure.
 PATIENCE = 300_000
@@ -74,8 +75,7 @@ def test_a_small_study_from_its_plan_to_its_report(page: Page, dashboard: Dashbo
     page.get_by_role("link", name="Part of the study “Quick look: does BCE help”").click()
     expect(page.get_by_role("heading", name="BCE changed nothing")).to_be_visible()
     page.set_viewport_size({"width": 390, "height": 800})
-    page.wait_for_timeout(1000)
-    assert scrolls_sideways(page) <= 0
+    assert_nothing_scrolls_sideways(page)
 
     # Deleting says what is lost, and leads to the list.
     page.get_by_role("button", name="Delete").click()

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from bcecore.errors import DiskFullError
+from bcecore.errors import DiskFullError, RunError
 from bcecore.jobs import control, queue, supervisor
 from bcecore.jobs.election import elected, is_supervised, wake
 from bcecore.jobs.submit import submit
@@ -85,7 +86,9 @@ def store(supervised: RunStore) -> Iterator[RunStore]:
     yield supervised
     for record in supervised.records():
         if not record.is_over and not record.is_active:
-            queue.remove(supervised, record.id)
+            with suppress(RunError):  # it may have been started since
+                queue.remove(supervised, record.id)
+    for record in supervised.records():
         if record.process is not None and identity_of(record.process.pid) == record.process:
             psutil.Process(record.process.pid).kill()
 
