@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bcecore.config import RunConfig
 from bcecore.findings import collect
-from bcecore.findings.finding import Finding
+from bcecore.findings.finding import Finding, by_severity
 from bcecore.findings.future_leak import architecture_of, future_leak
 from bcecore.findings.metric_contains_regulariser import metric_contains_regulariser
 from bcecore.findings.non_finite import non_finite
@@ -121,8 +121,7 @@ def _with_texts(
         found += overlap(subject, overlaps[name])
     checked = Checked((), overlaps)
     found += [*too_small(subject, checked.clean_documents), *single_run(subject, seeds)]
-    ordered = sorted(found, key=lambda finding: "BWN".index(finding.severity))
-    return Checked(tuple(ordered), overlaps)
+    return Checked(tuple(by_severity(found)), overlaps)
 
 
 def _seeds(runs: Sequence[tuple[str, int]]) -> int:

@@ -21,6 +21,7 @@ from bcecore.ui import study_draft
 from bcecore.ui.actions import once
 from bcecore.ui.config_form import SETTINGS, choice_words, help_text, label, show_problems, value_words
 from bcecore.ui.evaluate_uploads import show_upload, uploader, uploads
+from bcecore.ui.findings_list import show_findings
 from bcecore.ui.launch_words import steps_words, text_words
 from bcecore.ui.page import ABOUT_PAGE
 from bcecore.ui.study_draft import PAST_RUN, PLACES, Form, Place
@@ -87,14 +88,7 @@ def _section(place: Place, form: Form) -> Iterator[None]:
         st.header(PLACES[place], anchor=False)
         yield
         show_problems(form.problems.get(place, ()))
-        for finding in form.findings.get(place, ()):
-            words = f"**{plain(finding.sentence)}** {plain(finding.what_to_do)}"
-            if finding.blocks:
-                st.error(words, icon=":material/block:")
-            elif finding.severity == "W":
-                st.warning(words, icon=":material/warning:")
-            else:
-                st.info(words, icon=":material/info:")
+        show_findings(form.findings.get(place, ()), key=f"study-{place}")
 
 
 # -- what to train

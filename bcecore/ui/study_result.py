@@ -34,6 +34,7 @@ from bcecore.report.study_report import (
 from bcecore.report.study_words import proof_words
 from bcecore.report.study_writing import study_report_of
 from bcecore.store.runs import RunStore
+from bcecore.ui.findings_list import show_finding
 from bcecore.ui.run_tables import show_table
 from bcecore.ui.study_progress import attempt_of_study, show_grid
 from bcecore.ui.study_words import VERDICT_WORDS
@@ -147,7 +148,7 @@ def _picture(found: Comparison, verdict: Verdict, margin: float) -> None:
 def _blocking(found: Comparison) -> None:
     for finding in found.findings:
         if finding.blocks:
-            st.error(f"**{plain(finding.sentence)}** {plain(finding.what_to_do)}", icon=":material/block:")
+            show_finding(finding)
 
 
 def _looks(found: StudyProgress) -> None:
