@@ -139,7 +139,7 @@ def _text_findings(
     return (
         *split_reuse(run_id, train, held_out, re_used_by_setting=re_used),
         *overlap(run_id, found),
-        *too_small(run_id, len(found.clean)),
+        *too_small(run_id, len(found.clean), concludes=False),
     )
 
 
