@@ -45,7 +45,7 @@ _GRAMS_AT_ONCE = 4_000_000
 _BANDS, _ROWS = 20, 5
 _NEIGHBOURS = 16
 """How many texts of the same band, at most, a text is compared with on either side."""
-_BITMAP_WORDS = 4
+_BITMAP_WORDS = 16
 
 _MULTIPLIERS = np.array(
     [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5, 0xD6E8FEB86659FD93],
@@ -306,7 +306,7 @@ class _Side:
     keys: Places
     """Text and rank as one number, ascending."""
     bitmaps: Hashes
-    """(texts, 4): one bit of 256 for each 5-gram."""
+    """(texts, 16): one bit of 1,024 for each 5-gram."""
 
     def __len__(self) -> int:
         return len(self.sizes)
