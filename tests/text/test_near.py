@@ -88,9 +88,9 @@ def test_where_not_every_pair_is_compared_that_is_said_and_the_work_is_bounded()
 
 def test_boilerplate_just_below_the_limit_is_never_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Thousands of lines that differ in a number, each pair of them at 0.7: what made the search slow."""
-    tail = [f"word{n}" for n in range(20)]
-    first = [["this", "is", "page", "no", str(n), *tail] for n in range(3000)]
-    second = [["this", "is", "page", "no", str(n), *tail] for n in range(3000, 3300)]
+    tail = [f"word{n}" for n in range(30)]
+    first = [["this", "is", "page", "no", str(n), *tail, "end"] for n in range(3000)]
+    second = [["this", "is", "page", "no", str(n), *tail, "end"] for n in range(3000, 3300)]
     assert 0.7 < similarity(" ".join(first[0]), " ".join(second[0])) < 0.8
     compared: list[int] = []
     whole = NearPairs._verified
