@@ -121,6 +121,13 @@ class Between(_Shown):
         return self.held_out_lines - self.exact - self.near
 
 
+class Sifted(_Shown):
+    """What the quality filter would leave out of a file."""
+
+    lines: int
+    left_out: list[LeftOut]
+
+
 class TextFile:
     """The texts of a file with the rows that they are in. Raises TextError as `reading.read_texts`."""
 
@@ -202,6 +209,12 @@ def look(
         most_frequent=None if most is None else (file.line(most[0]), most[1]),
         complete=copies.complete,
     )
+
+
+def sift(path: Path, data: DataConfig) -> Sifted:
+    """What the filter of `data` would leave out. Raises TextError."""
+    file = TextFile(path, data.column)
+    return Sifted(lines=len(file.texts), left_out=_left_out(file, data))
 
 
 def compare(train: Path, held_out: Path, column: str = "text", progress: Progress | None = None) -> Between:
