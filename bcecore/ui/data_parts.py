@@ -25,6 +25,8 @@ _BLOCK, _TOKENIZER = "data:block-size", "data:tokenizer"
 _SHORTEST, _REPEATED, _SYMBOLS = "data:min-characters", "data:max-repeated", "data:max-symbols"
 _SHOWN_RUNS = 30
 _HEIGHT = 420
+# Pixels. Together they fill a wide screen; on a narrow one the table scrolls within itself.
+_WIDE, _NARROW = 680, 100
 
 
 def lengths_settings(store: RunStore) -> tuple[int, Path | None]:
@@ -83,10 +85,11 @@ def _lines(lines: Sequence[Line], alt: str) -> None:
 
 
 def _table(table: pd.DataFrame, alt: str) -> None:
+    texts = [name for name in table.columns if "text" in name.lower()]
     config = {
-        name: st.column_config.NumberColumn(width="small", format="localized")
-        if table[name].dtype.kind == "i"
-        else st.column_config.TextColumn(width="small" if name == "The same" else "large")
+        name: st.column_config.TextColumn(width=_WIDE // len(texts))
+        if name in texts
+        else st.column_config.Column(width=_NARROW)
         for name in table.columns
     }
     rows = min(_HEIGHT, 38 + 35 * len(table))
