@@ -107,6 +107,10 @@ def test_one_file_is_divided_with_one_click(data: AppTest, tmp_path: Path, store
         "Download the text to learn from",
         "Download the text to check on",
     ]
+    # With another text to check on, it is not the answer any more.
+    data.selectbox(key="data:check").set_value("sample").run()
+    assert data.button(key="data-make").label == "Train on them"
+    data.selectbox(key="data:check").set_value(None).run()
     data.button(key="data-undo").click().run()
     assert data.button(key="data-make").label == "Make a clean split"
     assert (tmp_path / "mine.txt").read_text(encoding="utf-8") == LINES
