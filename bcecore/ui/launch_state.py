@@ -15,6 +15,7 @@ import streamlit as st
 
 from bcecore.config import OFFLINE_MODEL, SAMPLE_TEXT, RunConfig, source_kind
 from bcecore.errors import ConfigError, DiskFullError, Problem, RunError
+from bcecore.findings.finding import Fix
 from bcecore.jobs import submit
 from bcecore.recipes import DEFAULT_RECIPE
 from bcecore.settings import flatten, parse_assignment, with_values
@@ -150,6 +151,17 @@ def _start_from(origin: Origin, *, keep_own_text: bool = False) -> None:
     for key, value in flatten(origin.config).items():
         if not (own and key in _OWN_TEXT):
             _put(key, value, origin.config)
+
+
+def mend(config: RunConfig, fix: Fix) -> None:
+    """Put the changes of a fix into the form, which now has the settings `config`; as a callback."""
+    mended = with_values(config, fix.changes)
+    for key, value in fix.changes.items():
+        if key == "data.validation_file" and value is None:
+            continue  # follows from the choice of another checking text, and the file is kept for who goes back to it
+        # One choice stands for both.
+        key, value = ("bce.enabled", mended.bce.enabled) if key == "bce.profile" else (key, value)
+        _put(key, value, mended)
 
 
 def _put(key: str, value: Any, config: RunConfig) -> None:

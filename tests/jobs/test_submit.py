@@ -436,7 +436,7 @@ def test_other_settings_are_checked_without_reading_again(
     text_file.unlink()
     longer = with_values(config, {"training.epochs": 4, "bce.max_weight": 0.9})
     assert with_other_settings(checked, longer) == Checked(
-        longer, checked.text, checked.tokenizer, checked.train, checked.validation, 36, 9
+        longer, checked.text, checked.tokenizer, checked.train, checked.validation, 36, 9, 512
     )
     for changes, field in (
         ({"training.warmup_steps": 18}, "training.warmup_steps"),
