@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from bcecore.config import RunConfig
 from bcecore.findings.cut_lines import cut_lines
 from bcecore.findings.disk_room import disk_room
+from bcecore.findings.duplicates import Duplicates, duplicates, find_duplicates
 from bcecore.findings.finding import Finding, Fix, by_severity
 from bcecore.findings.future_leak import architecture_of, future_leak
 from bcecore.findings.inert_profile import inert_profile
@@ -41,6 +42,7 @@ class Compared:
     """What the lines of a run have in common."""
 
     overlap: Overlap
+    duplicates: Duplicates
 
 
 class Space(Protocol):
@@ -75,7 +77,7 @@ class Checked(Protocol):
 
 def compare(text: PreparedText) -> Compared:
     """Look for lines of a run that are the same, or nearly."""
-    return Compared(find_overlap(text.train, text.validation))
+    return Compared(find_overlap(text.train, text.validation), find_duplicates(text.train))
 
 
 def of_text(checked: Checked, compared: Compared) -> list[Finding]:
@@ -87,6 +89,7 @@ def of_text(checked: Checked, compared: Compared) -> list[Finding]:
     found = found or overlap(SUBJECT, compared.overlap)
     if not any(finding.blocks for finding in found):
         found += _little_text(config, text, len(compared.overlap.clean))
+    found += duplicates(SUBJECT, compared.duplicates)
     train, held_out = checked.train, checked.validation
     found += cut_lines(SUBJECT, train, held_out, config.data.block_size, checked.longest_possible)
     found += unknown_tokens(SUBJECT, config, train.ids, held_out.ids, unknown_id(checked.tokenizer))

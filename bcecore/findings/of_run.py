@@ -13,6 +13,7 @@ from bcecore.findings.future_leak import architecture_of, future_leak
 from bcecore.findings.live import LiveRules
 from bcecore.findings.metric_contains_regulariser import metric_contains_regulariser
 from bcecore.findings.off_not_off import off_not_off
+from bcecore.findings.remedy import with_remedy
 from bcecore.store.history import History
 from bcecore.store.record import RunRecord
 from bcecore.store.runs import RunStore
@@ -43,12 +44,13 @@ def by_facts(record: RunRecord, config: RunConfig | None) -> list[Finding]:
     facts = record.facts
     probe, random = facts.get("leak_probe"), facts.get("random_tokens")
     architecture = None if config is None else architecture_of(config)
-    return future_leak(
+    found = future_leak(
         record.id,
         probe if isinstance(probe, dict) else None,
         architecture,
         random if isinstance(random, dict) else None,
     )
+    return found if config is None else [with_remedy(finding, config) for finding in found]
 
 
 def by_log(run_id: str, config: RunConfig | None, history: History) -> list[Finding]:

@@ -102,8 +102,7 @@ def noticed_words(findings: Sequence[Finding], sections: Mapping[str, str]) -> s
     counts = Counter(finding.severity for finding in findings)
     parts = []
     if counts["B"]:
-        them = "it" if counts["B"] == 1 else "them"
-        parts.append(f"**{count(counts['B'], 'fault')}: with {them} no result will count**")
+        parts.append(f"**{count(counts['B'], 'fault')} with which no result will count**")
     parts += [count(number, noun) for number, noun in ((counts["W"], "warning"), (counts["N"], "note")) if number]
     places = dict.fromkeys(sections[str(finding.field).partition(".")[0]] for finding in findings)
-    return f"{listed(parts)} above, in {listed(list(places))}." if parts else ""
+    return f"Above: {listed(parts)}. See {listed(list(places))}." if parts else ""
