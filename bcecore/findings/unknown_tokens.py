@@ -2,9 +2,9 @@
 
 The model then learns nothing of those words, and predicts the token that stands for all of them without knowing any:
 its CE is too low for the text. From a hundredth of the tokens on that alone moves CE by some hundredths of a nat, more
-than the 0.01 that count as a difference: a warning. A note from a thousandth on, and where the vocabulary is learnt from
-the training text: that has all of it, and of a small one some of the checking text is always missing (9 of 637 tokens
-in a split of the report's 200 lines; on splits of the sample at most 2 in a thousand). That the share of unknown
+than the 0.01 that count as a difference: a warning. A note from a thousandth on, and where the vocabulary is learnt
+from the training text: that has all of it, and of a small one some of the checking text is always missing (9 of 637
+tokens in a split of the report's 200 lines; on splits of the sample at most 2 in a thousand). That the share of unknown
 tokens tells how well a tokenizer suits a text: Rust et al., "How Good is Your Tokenizer?", ACL 2021. BERT's own
 vocabulary has none on the sample, the report's texts and WikiText-2.
 """
