@@ -80,7 +80,7 @@ def test_the_report_s_recipe_is_what_it_is() -> None:
     for finding in found:
         assert finding.field is not None and finding.fix is not None
         config = with_values(config, finding.fix.changes)
-    assert {severity for severity, _ in ids(noticed(config))} == {"N"}
+    assert ids(noticed(config)) == [("N", "too-small")]
 
 
 def test_too_little_checking_text_is_mended_where_there_is_enough_of_it() -> None:

@@ -59,11 +59,12 @@ def test_checking_text_in_other_letters_than_the_training_text(tmp_path: Path) -
 def test_a_thousandth_is_noted_and_a_hundredth_is_warned_of() -> None:
     from_the_hub = with_values(RunConfig(), {"model.source": "owner/model"})
 
-    def severity(unknown: int) -> list[str]:
+    def severity(unknown: int, config: RunConfig = from_the_hub) -> list[str]:
         line = [7] * unknown + [8] * (10_000 - unknown)
-        return [finding.severity for finding in unknown_tokens("run", from_the_hub, [line], [], 7)]
+        return [finding.severity for finding in unknown_tokens("run", config, [line], [], 7)]
 
     assert [severity(number) for number in (9, 10, 99, 100)] == [[], ["N"], ["N"], ["W"]]
+    assert [severity(number, RunConfig()) for number in (99, 100)] == [[], ["N"]]  # learnt from the text itself
     assert unknown_tokens("run", RunConfig(), [], [], 7) == []
 
 
