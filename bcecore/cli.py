@@ -9,21 +9,16 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bcecore import bootstrap, cli_compare, cli_evaluate, cli_import, cli_report, cli_runs, cli_study
+from bcecore import bootstrap, cli_compare, cli_evaluate, cli_findings, cli_import, cli_report, cli_runs, cli_study
 from bcecore.config import RunConfig
 from bcecore.errors import BceError, ConfigError
 from bcecore.recipes import DEFAULT_RECIPE, load_recipe, recipe_names
 from bcecore.settings import describe, load_config_file, overlay, parse_assignment, with_values
 from bcecore.store.runs import RunStore
 
-if TYPE_CHECKING:
-    from bcecore.findings.finding import Finding, Fix, Severity
-    from bcecore.jobs.submit import Checked
-
 BAD_INPUT = 2
-_SEVERITY_WORDS: dict[Severity, str] = {"B": "No result will count", "W": "Warning", "N": "Note"}
 # Each bench, and the module of `tests.benchmarks` that measures it.
 _BENCHES = {
     "train": "training",
@@ -129,35 +124,14 @@ def _train(arguments: argparse.Namespace) -> int:
     store = RunStore(arguments.runs_dir)
     if arguments.check:
         checked = submit.check(submit.with_absolute_paths(config))
-        findings = _notice(store, checked)
+        findings = cli_findings.say_beforehand(store, checked)
         if arguments.json:
             as_json = [finding.model_dump(mode="json") for finding in findings]
             print(cli_runs.json_text({"run": None, "total_steps": checked.total_steps, "findings": as_json}))
         return 0
     name = arguments.name or recipe or "run"
-    run_id = control.launch(store, config, name=name, recipe=recipe, before=partial(_notice, store))
+    run_id = control.launch(store, config, name=name, recipe=recipe, before=partial(cli_findings.say_beforehand, store))
     return cli_runs.follow_to_the_end(store, run_id, detach=arguments.detach, as_json=arguments.json)
-
-
-def _notice(store: RunStore, checked: Checked) -> list[Finding]:
-    """What is noticed about a run that is about to be launched; said at once, on stderr."""
-    from bcecore.findings import before_launch
-    from bcecore.jobs import estimate
-
-    of_text = before_launch.of_text(checked, before_launch.compare(checked.text))
-    space = estimate.space(store, checked)
-    found = before_launch.together(of_text + before_launch.of_settings(checked.config, checked.total_steps, space))
-    for finding in found:
-        said = f"{_SEVERITY_WORDS[finding.severity]} ({finding.id}): {finding.sentence} {finding.what_to_do}"
-        fix = f"\n  {finding.fix.label}: {_as_options(finding.fix)}" if finding.fix is not None else ""
-        print(said + fix, file=sys.stderr)
-    return found
-
-
-def _as_options(fix: Fix) -> str:
-    """The changes of a fix as `train` takes them."""
-    values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in fix.changes.items()}
-    return " ".join(f"--set {key}={value}" for key, value in values.items())
 
 
 def _configuration(arguments: argparse.Namespace) -> tuple[RunConfig, str | None]:
