@@ -10,8 +10,9 @@ Made for a million lines, in numpy, on hashes of the 5-grams:
 
 1. Of a text that is near to another, at least four fifths of its own 5-grams occur elsewhere. Few texts of an ordinary
    file pass that (`may_be_near`).
-2. If two texts are near, then among the rarest 5-grams of each, a little more than a fifth, there is one that they
-   share (prefix filtering: Chaudhuri et al., ICDE 2006; Bayardo et al., "Scaling Up All Pairs Similarity Search", WWW
+2. If two texts are near, then they share one of the rarest 5-grams of each: a ninth of the shorter one's, a fifth of
+   the longer one's (prefix filtering: Chaudhuri et al., ICDE 2006; Bayardo et al., "Scaling Up All Pairs Similarity
+   Search", WWW
    2007). So boilerplate that differs in a name or a number meets nothing, however much of it there is. Nothing is
    missed up to here, and every pair is compared by its whole sets of hashes.
 3. Where so many texts share even their rarest 5-grams that the pairs are too many to be listed, MinHash (datasketch)
@@ -59,6 +60,7 @@ _UNSPACED = re.compile(
 
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
+Marked = npt.NDArray[np.bool_]
 
 
 # -- by words: the definition
@@ -183,8 +185,8 @@ def known_elsewhere(texts: Grams) -> Hashes:
 class NearPairs:
     """All pairs of near texts, one from `first` and one from `second`; without `second`, among the first.
 
-    To be gone through once: it gives two arrays at a time, the places of the texts of so many pairs. Among one list of
-    texts the first place is the smaller one.
+    To be gone through once: it gives two arrays at a time, the places of the texts of so many pairs; a pair may come
+    twice. Among one list of texts the first place is the smaller one.
     """
 
     complete: bool
@@ -196,27 +198,34 @@ class NearPairs:
         self._first, self._second = _sides(first, second)
 
     def __iter__(self) -> Iterator[tuple[Places, Places]]:
+        # The shorter of two near texts has more than four ninths of both together, so that fewer of its rarest do.
+        few, more = self._first.rarest(8, 9), self._first.rarest(4, 5)
+        yield from self._sharing(few, self._second.rarest(4, 5))
+        if not self._among:
+            yield from self._sharing(more & ~few, self._second.rarest(8, 9))
+
+    def _sharing(self, of_first: Marked, of_second: Marked) -> Iterator[tuple[Places, Places]]:
+        """The near pairs among those that share one of the marked 5-grams of both sides."""
         first, second = self._first, self._second
-        at_first, at_second = first.rarest(), second.rarest()
-        by_rank = np.argsort(first.ranks[at_first], kind="stable")
-        ranks, texts = first.ranks[at_first][by_rank], first.of_text[at_first][by_rank]
-        own_ranks, own = second.ranks[at_second], second.of_text[at_second]
+        by_rank = np.argsort(first.ranks[of_first], kind="stable")
+        ranks, texts = first.ranks[of_first][by_rank], first.of_text[of_first][by_rank]
+        own_ranks, own = second.ranks[of_second], second.of_text[of_second]
         low = np.searchsorted(ranks, own_ranks, "left")
         counts = np.searchsorted(ranks, own_ranks, "right") - low
-        alone = counts <= (1 if self._among else 0)
-        own_ranks, own, low, counts = (array[~alone] for array in (own_ranks, own, low, counts))
+        shared = counts > 0
+        own_ranks, own, low, counts = (array[shared] for array in (own_ranks, own, low, counts))
         crowded = _crowded(own_ranks, counts)
         if crowded.any():
-            members = np.unique(texts[np.isin(ranks, own_ranks[crowded])])
-            yield from self._sketched(members, np.unique(own[crowded]))
+            members, others = np.unique(texts[np.isin(ranks, own_ranks[crowded])]), np.unique(own[crowded])
+            yield from self._sketched(np.union1d(members, others) if self._among else members, others)
             own, low, counts = (array[~crowded] for array in (own, low, counts))
         # All of one text together, so that a pair that shares several rare 5-grams is compared once.
-        ends = np.concatenate([np.flatnonzero(own[1:] != own[:-1]) + 1, [len(own)]]) if len(own) else own
+        ends = np.append(np.flatnonzero(own[1:] != own[:-1]) + 1, len(own))
         before = _starts(counts)
         start = 0
         while start < len(own):
-            enough = np.searchsorted(before[ends], before[start] + _PAIRS_AT_ONCE)
-            stop = int(ends[min(int(enough), len(ends) - 1)])
+            enough = int(np.searchsorted(before[ends], before[start] + _PAIRS_AT_ONCE))
+            stop = int(ends[min(enough, len(ends) - 1)])
             several = counts[start:stop]
             entry = np.repeat(np.arange(start, stop), several)
             within = np.arange(len(entry)) - np.repeat(before[start:stop] - before[start], several)
@@ -311,10 +320,11 @@ class _Side:
     def __len__(self) -> int:
         return len(self.sizes)
 
-    def rarest(self) -> npt.NDArray[np.bool_]:
-        """Which 5-grams are among the rarest of their text: so many that two near texts share one of them."""
+    def rarest(self, share: int, of: int) -> Marked:
+        """Marks so many of the rarest 5-grams of each text that one of them is in every text that shares at least this
+        share of all of them."""
         within = np.arange(len(self.ranks)) - np.repeat(self.starts[:-1], self.sizes)
-        at_most = self.sizes - (4 * self.sizes + 4) // 5 + 1
+        at_most = self.sizes - -(-share * self.sizes // of) + 1
         return within < np.repeat(at_most, self.sizes)
 
     def sketches(self, places: Places) -> npt.NDArray[np.uint32]:
@@ -354,7 +364,7 @@ def _side(texts: Grams, ranks: Places, different: int) -> _Side:
     return _Side(texts.starts, texts.hashes, keys - of_text * different, different, sizes, of_text, keys, bitmaps)
 
 
-def _crowded(ranks: Places, counts: Places) -> npt.NDArray[np.bool_]:
+def _crowded(ranks: Places, counts: Places) -> Marked:
     """Which entries belong to 5-grams that so many texts share that their pairs would be too many."""
     if counts.sum() <= _MOST_PAIRS:
         return np.zeros(len(ranks), np.bool_)

@@ -258,6 +258,24 @@ def take_upload(store: RunStore, field: str) -> None:
         submit.forget_upload(earlier.path)
 
 
+def use_texts(store: RunStore, train: Path, held_out: Path | None) -> None:
+    """Put two files into the form as if they had been uploaded there: one to learn from, and one to check on.
+
+    Without a second one, lines are set aside. Everything else stays as it is. Raises DiskFullError.
+    """
+    if _ORIGIN not in st.session_state:
+        st.session_state[RECIPE] = DEFAULT_RECIPE
+        _start_from(launch_origin.of_recipe(DEFAULT_RECIPE))
+    for field, path in zip(TEXT_FIELDS, (train, held_out), strict=True):
+        if path is not None:
+            kept = Upload(submit.keep_upload(store, path.name, path.read_bytes()), path.name, path.stat().st_size)
+            st.session_state[field_key(field)] = "upload"
+            st.session_state[_upload_key(field)] = kept
+            st.session_state[_upload_problem_key(field)] = None
+    st.session_state[field_key("data.validation")] = "fraction" if held_out is None else "file"
+    st.session_state[field_key("data.column")] = "text"
+
+
 def shown_path(value: str) -> str:
     """A text setting's value as people know it: the name an upload had, not where it is kept."""
     for field in TEXT_FIELDS:
