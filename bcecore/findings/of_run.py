@@ -9,6 +9,9 @@ from bcecore.findings.metric_contains_regulariser import metric_contains_regular
 from bcecore.findings.non_finite import non_finite
 from bcecore.store.runs import RunStore
 
+RULES = ("future-leak", "non-finite", "metric-contains-regulariser")
+"""The rules that look at a run."""
+
 
 def of_run(store: RunStore, run_id: str) -> list[Finding]:
     """What is noticed about a run, the most serious first. Raises RunError for a run that cannot be read."""

@@ -132,13 +132,11 @@ def acknowledge(directory: Path, finding: Noticed, reason: str, *, of_plan: bool
     return accepted
 
 
-def withdraw(directory: Path, finding_id: str, subject: str | None = None) -> int:
-    """Take back what was accepted of a rule, about one subject or all; returns how many findings that were. Raises as
-    `acknowledge` does.
-    """
+def withdraw(directory: Path, which: Acknowledgement | str) -> int:
+    """Take back an acceptance, or all of a rule; returns how many findings that were. Raises as `acknowledge` does."""
     with _locked(directory):
         before = read(directory)
-        left = [each for each in before if each.id != finding_id or subject not in (None, each.subject)]
+        left = [each for each in before if each != which and each.id != which]
         if len(left) < len(before):
             _write(directory, left)
     return len(before) - len(left)

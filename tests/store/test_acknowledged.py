@@ -42,7 +42,6 @@ def test_a_round_trip(tmp_path: Path) -> None:
     acknowledge(tmp_path, other, "a short run")
     assert [each.id for each in read(tmp_path)] == ["loss-spike", "plateau"]
     assert acknowledgement_of(found, read(tmp_path)) == kept
-    assert withdraw(tmp_path, "plateau", "another run") == 0
     assert withdraw(tmp_path, "plateau") == 1 and withdraw(tmp_path, "plateau") == 0
     assert acknowledgement_of(other, read(tmp_path)) is None and acknowledgement_of(found, read(tmp_path)) == kept
 
@@ -63,6 +62,8 @@ def test_one_finding_of_a_rule_is_not_another(tmp_path: Path) -> None:
     assert acknowledgement_of(second, read(tmp_path)) is None
     acknowledge(tmp_path, second, "that one too")
     assert len(read(tmp_path)) == 2
+    assert withdraw(tmp_path, read(tmp_path)[0]) == 1
+    assert [acknowledgement_of(found, read(tmp_path)) is None for found in (first, second)] == [True, False]
 
 
 @pytest.mark.parametrize("reason", ["", "  \n ", "…", "x" * 1001])
@@ -169,5 +170,5 @@ def test_whatever_a_finding_holds_it_is_covered_once_accepted(
         return
     kept = acknowledge(directory, found, reason)
     assert acknowledgement_of(found, read(directory)) == kept
-    assert withdraw(directory, found.id, found.subject) == 1
+    assert withdraw(directory, kept) == 1
     assert read(directory) == ()
