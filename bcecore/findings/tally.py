@@ -60,7 +60,13 @@ def keep_tally(store: RunStore, record: RunRecord, findings: Iterable[Finding]) 
 
 
 def look_over(store: RunStore, record: RunRecord) -> None:
-    """Look over a run that is over, and keep how many findings it has. Raises RunError where that cannot be done."""
+    """Look over a run that is over, and keep how many findings it has. Raises RunError where that cannot be done.
+
+    Of a run with large texts nothing is kept: only who waits for it, on its page, gets to know all.
+    """
     history = History(store.directory(record.id))
     history.refresh()
-    keep_tally(store, record, Watch(store, record.id).look(history))
+    watch = Watch(store, record.id)
+    found = watch.look(history)
+    if not watch.is_reading:
+        keep_tally(store, record, found)

@@ -16,6 +16,11 @@ class Watch:
         self._seen: tuple[int, int] | None = None
         self._found: list[Finding] = []
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether the run's texts are still being looked over, so that findings about them may follow."""
+        return False
+
     def look(self, history: History) -> list[Finding]:
         """What is noticed now, the most serious first. Raises RunError for a run that cannot be read."""
         seen = (id(history), history.version)

@@ -97,10 +97,20 @@ def _opened(store: RunStore, run_id: str) -> Iterator[_Shared]:
         yield shared
 
 
-def findings_of(store: RunStore, run_id: str) -> list[Finding]:
-    """What is noticed about a run by now, the most serious first. Raises RunError where it cannot be looked over."""
+class Found(NamedTuple):
+    """What is noticed about a run by now."""
+
+    findings: list[Finding]
+    """The most serious first."""
+    whole: bool
+    """Whether everything was looked at: large texts take their time."""
+
+
+def findings_of(store: RunStore, run_id: str) -> Found:
+    """What is noticed about a run. Raises RunError where it cannot be looked over."""
     with _opened(store, run_id) as shared:
-        return shared.watch.look(shared.history)
+        findings = shared.watch.look(shared.history)
+        return Found(findings, not shared.watch.is_reading)
 
 
 class Looked(NamedTuple):

@@ -56,6 +56,8 @@ class Seen:
     noted: tuple[Noted, ...]
     problem: str = ""
     """Why the run could not be looked over."""
+    whole: bool = True
+    """Whether everything was looked at by now."""
 
     @property
     def standing(self) -> list[Finding]:
@@ -66,11 +68,13 @@ class Seen:
 def look(store: RunStore, record: RunRecord) -> Seen:
     """Look a run over; what was found is told to the table of runs as well."""
     try:
-        found = _accepting(store, record.id).noted(findings_of(store, record.id))
+        found, whole = findings_of(store, record.id)
+        seen = Seen(_accepting(store, record.id).noted(found), whole=whole)
     except RunError as error:
         return Seen((), str(error))
-    keep_tally(store, record, [each.finding for each in found])
-    return Seen(found)
+    if whole:
+        keep_tally(store, record, found)
+    return seen
 
 
 def _accepting(store: RunStore, run_id: str) -> Accepting:
@@ -120,11 +124,12 @@ def show_list(store: RunStore, record: RunRecord, config: RunConfig | None, seen
         st.warning(f"**This run could not be looked over.** {plain(seen.problem)}", icon=":material/search_off:")
         return
     accepting = _accepting(store, record.id)
-    if not seen.noted:
+    if not seen.whole:
+        st.caption("The texts of this run are still being looked over. What they show appears here.")
+    if not seen.noted and seen.whole:
         st.success(looked_words(len(RULES)), icon=":material/check_circle:")
         if not record.is_over:
             st.caption("They look again at every step that is logged.")
-        return
     # What is offered beside the run's name already is not offered again here.
     offered = derive.suggested_changes(record, config) if config is not None else {}
     for severity, found in groupby(seen.standing, key=lambda finding: finding.severity):
