@@ -40,11 +40,6 @@ class Watch:
         self._by_text: list[Finding] | None = None
         self._reader: threading.Thread | None = None
 
-    @property
-    def is_reading(self) -> bool:
-        """Whether the run's texts are still being looked over, so that findings about them may follow."""
-        return False
-
     def look(self, history: History) -> list[Finding]:
         """What is noticed now, the most serious first. Raises RunError for a run that cannot be read."""
         self._look_at_record()

@@ -116,7 +116,16 @@ def acknowledge(directory: Path, finding: Noticed, reason: str, *, of_plan: bool
 
     Raises RunError for a reason that is none or too long, or if somebody else does not finish; DiskFullError, OSError.
     """
-    accepted = Acknowledgement(
+    accepted = accepted_now(finding, reason, of_plan=of_plan)
+    with _locked(directory):
+        others = [each for each in read(directory) if not (each.covers(finding) or _is_an_older(each, accepted))]
+        _write(directory, [*others, accepted])
+    return accepted
+
+
+def accepted_now(finding: Noticed, reason: str, *, of_plan: bool = False) -> Acknowledgement:
+    """The acceptance of a finding at this moment. Raises RunError for a reason that is none or too long."""
+    return Acknowledgement(
         id=finding.id,
         subject=finding.subject,
         severity=finding.severity,
@@ -126,10 +135,6 @@ def acknowledge(directory: Path, finding: Noticed, reason: str, *, of_plan: bool
         when=now(),
         of_plan=of_plan,
     )
-    with _locked(directory):
-        others = [each for each in read(directory) if not (each.covers(finding) or _is_an_older(each, accepted))]
-        _write(directory, [*others, accepted])
-    return accepted
 
 
 def withdraw(directory: Path, which: Acknowledgement | str) -> int:

@@ -5,9 +5,9 @@ Where a page lets somebody accept findings (`Accepting`), those that were accept
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
@@ -20,22 +20,35 @@ from bcecore.store.acknowledged import MAX_REASON_CHARACTERS, Acknowledgement
 from bcecore.ui import news
 from bcecore.ui.words import moment, plain
 
+# Numbers, and ids of runs and evaluations.
+_NUMBERS = re.compile(r"[\w-]*\d[\w.,-]*")
+
 OnFix = Callable[[Fix], None]
 """Puts a fix into effect; called before the page is drawn anew."""
 
 
-@dataclass(frozen=True)
 class Accepting:
-    """Where it is kept which findings somebody has accepted."""
+    """Which findings about a run, an evaluation or a study somebody has accepted, as kept in its folder."""
 
-    directory: Path
-    """The folder of the run, the evaluation or the study that they are about."""
-    changed: Callable[[], None] | None = None
-    """Called after something was accepted or withdrawn, before the page is drawn anew."""
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
 
-    def noted(self, findings: Iterable[Finding]) -> tuple[Noted, ...]:
-        """Each finding with its acceptance, the most serious first."""
-        return noted(findings, acknowledged.read(self.directory))
+    def accepted(self) -> Sequence[Acknowledgement]:
+        """What was accepted by now."""
+        return acknowledged.read(self._directory)
+
+    def accept(self, findings: Sequence[Finding], reason: str) -> None:
+        """Accept findings that are alike. Raises RunError for a reason that is none, DiskFullError, OSError."""
+        for finding in findings:
+            acknowledged.acknowledge(self._directory, finding, reason)
+
+    def withdraw(self, accepted: Acknowledgement) -> None:
+        """Take an acceptance back. Raises RunError, DiskFullError, OSError."""
+        acknowledged.withdraw(self._directory, accepted)
+
+    def can_be(self, finding: Finding) -> bool:
+        """Whether there is any use in accepting a finding."""
+        return True
 
 
 def show_findings(
@@ -54,7 +67,7 @@ def show_findings(
     if acknowledge is None:
         _show([Noted(finding) for finding in findings], key, on_fix, fix_words, None)
         return
-    found = acknowledge.noted(findings)
+    found = noted(findings, acknowledge.accepted())
     _show([each for each in found if each.accepted is None], key, on_fix, fix_words, acknowledge)
     show_accepted([each for each in found if each.accepted is not None], key=key, acknowledge=acknowledge)
 
@@ -68,17 +81,35 @@ def _show(
 ) -> None:
     # The place among those of its rule, and not in the list: what comes and goes above does not move it.
     places: Counter[str] = Counter()
-    for each in found:
-        finding = each.finding
+    for alike in (
+        _alike([each.finding for each in found]) if acknowledge is not None else [[each.finding] for each in found]
+    ):
+        finding = alike[0]
         own = f"{key}-{finding.id}-{places[finding.id]}"
         places[finding.id] += 1
         with st.container(key=own, gap="xsmall"):
             show_finding(finding)
+            if len(alike) > 1:
+                with st.expander(f"{len(alike) - 1:,} more like this", key=f"{own}-alike"):
+                    st.markdown("\n".join(f"- {plain(each.sentence)}" for each in alike[1:]))
+            fixes = finding.fix is not None and on_fix is not None
+            accepts = acknowledge is not None and acknowledge.can_be(finding)
+            if not (fixes or accepts):
+                continue
             with st.container(horizontal=True, vertical_alignment="center", key=f"{own}-do"):
                 if finding.fix is not None and on_fix is not None:
                     _fix(finding.fix, own, on_fix, fix_words)
-                if acknowledge is not None:
-                    _accept(finding, own, acknowledge)
+                if acknowledge is not None and accepts:
+                    _accept(alike, own, acknowledge)
+
+
+def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Findings that say the same, but for numbers and names, together; in the order of the first of each."""
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in findings:
+        what = _NUMBERS.sub("#", finding.sentence)
+        groups.setdefault((finding.id, finding.severity, what), []).append(finding)
+    return list(groups.values())
 
 
 def show_finding(finding: Finding) -> None:
@@ -101,7 +132,7 @@ def _fix(fix: Fix, key: str, on_fix: OnFix, fix_words: Callable[[Fix], str] | No
 # -- accepting
 
 
-def _accept(finding: Finding, key: str, acknowledge: Accepting) -> None:
+def _accept(findings: Sequence[Finding], key: str, acknowledge: Accepting) -> None:
     """A field for the reason behind a small button. What is typed stays while the page refreshes."""
     typed, problem = f"{key}-reason", f"{key}-problem"
     popover = st.popover("Accept with a reason", icon=":material/check:", type="tertiary", key=f"{key}-accept")
@@ -110,6 +141,7 @@ def _accept(finding: Finding, key: str, acknowledge: Accepting) -> None:
             "Why can this be accepted?",
             key=typed,
             max_chars=MAX_REASON_CHARACTERS,
+            height=80,
             placeholder="For example: this run only tries out the machine",
             help="The finding is then shown muted and stands in nobody's way. Every report states it with this "
             "reason. It is shown again if it becomes more serious.",
@@ -117,21 +149,20 @@ def _accept(finding: Finding, key: str, acknowledge: Accepting) -> None:
         if message := st.session_state.get(problem):
             st.error(plain(message), icon=":material/edit:")
         st.form_submit_button(
-            "Accept", icon=":material/check:", on_click=_accepted, args=(finding, typed, problem, acknowledge)
+            "Accept", icon=":material/check:", on_click=_accepted, args=(findings, typed, problem, acknowledge)
         )
 
 
-def _accepted(finding: Finding, typed: str, problem: str, acknowledge: Accepting) -> None:
+def _accepted(findings: Sequence[Finding], typed: str, problem: str, acknowledge: Accepting) -> None:
     st.session_state.pop(problem, None)
     try:
-        acknowledged.acknowledge(acknowledge.directory, finding, st.session_state.get(typed) or "")
+        acknowledge.accept(findings, st.session_state.get(typed) or "")
     except RunError as error:
         st.session_state[problem] = str(error)
     except (BceError, OSError) as error:
         news.say(_unwritten(error), icon=":material/error:")
     else:
         news.say("Accepted. The report states it with your reason.", icon=":material/check:")
-        _tell(acknowledge)
 
 
 def show_accepted(found: Sequence[Noted], *, key: str, acknowledge: Accepting) -> None:
@@ -159,16 +190,9 @@ def show_accepted(found: Sequence[Noted], *, key: str, acknowledge: Accepting) -
 
 def _withdrawn(accepted: Acknowledgement, acknowledge: Accepting) -> None:
     try:
-        acknowledged.withdraw(acknowledge.directory, accepted)
+        acknowledge.withdraw(accepted)
     except (BceError, OSError) as error:
         news.say(_unwritten(error), icon=":material/error:")
-    else:
-        _tell(acknowledge)
-
-
-def _tell(acknowledge: Accepting) -> None:
-    if acknowledge.changed is not None:
-        acknowledge.changed()
 
 
 def _unwritten(error: Exception) -> str:

@@ -16,10 +16,10 @@ import streamlit as st
 from bcecore.config import RunConfig
 from bcecore.errors import RunError
 from bcecore.findings.finding import Finding, Fix
-from bcecore.findings.of_run import RULES
+from bcecore.findings.of_run import rules_of
 from bcecore.findings.tally import keep_tally
 from bcecore.jobs import derive
-from bcecore.report.finding_words import SEVERITY_WORDS, Noted, counts_words, looked_words
+from bcecore.report.finding_words import SEVERITY_WORDS, Noted, counts_words, looked_words, noted
 from bcecore.settings import flatten
 from bcecore.store.record import RunRecord
 from bcecore.store.runs import RunStore
@@ -69,7 +69,7 @@ def look(store: RunStore, record: RunRecord) -> Seen:
     """Look a run over; what was found is told to the table of runs as well."""
     try:
         found, whole = findings_of(store, record.id)
-        seen = Seen(_accepting(store, record.id).noted(found), whole=whole)
+        seen = Seen(noted(found, _accepting(store, record.id).accepted()), whole=whole)
     except RunError as error:
         return Seen((), str(error))
     if whole:
@@ -127,7 +127,7 @@ def show_list(store: RunStore, record: RunRecord, config: RunConfig | None, seen
     if not seen.whole:
         st.caption("The texts of this run are still being looked over. What they show appears here.")
     if not seen.noted and seen.whole:
-        st.success(looked_words(len(RULES)), icon=":material/check_circle:")
+        st.success(looked_words(len(rules_of(config))), icon=":material/check_circle:")
         if not record.is_over:
             st.caption("They look again at every step that is logged.")
     # What is offered beside the run's name already is not offered again here.
