@@ -172,9 +172,9 @@ def _put(key: str, value: Any, config: RunConfig) -> None:
         state[field_key(key)] = kind
         for other in ("hub", "local"):
             state[model_key(other)] = value if other == kind else ""
-    elif key == "bce.enabled":
-        state[BCE] = config.bce.profile if value else "off"
-    elif key != "bce.profile":
+    elif key in ("bce.enabled", "bce.profile"):
+        state[BCE] = config.bce.profile if config.bce.enabled else "off"
+    else:
         state[field_key(key)] = typed_from(SETTINGS[key], value)
 
 

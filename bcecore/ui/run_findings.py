@@ -98,6 +98,7 @@ def show_count(seen: Seen) -> None:
     st.button(
         f":{worst.color}[{counts_words(finding.severity for finding in standing)}]",
         icon=worst.icon,
+        type="tertiary" if standing[0].severity == "N" else "secondary",
         key="findings-count",
         help="What was noticed about this run, and what to do. Below the charts.",
         on_click=_lead_there,
@@ -187,5 +188,5 @@ def _fix_words(store: RunStore, run_id: str, fix: Fix) -> str:
     for key, value in fix.changes.items():
         setting = SETTINGS[key]
         words = [plain(value_words(setting, each)) for each in (before[key], value)]
-        changes.append(f"{plain(setting.title)} {words[0]} → **{words[1]}**")
+        changes.append(f"{plain(setting.title)}: {words[0]} → **{words[1]}**")
     return f"Trains again, as a new run: {', '.join(changes)}. Nothing starts before you have seen it."
