@@ -13,6 +13,7 @@ from typing import Any
 
 from bcecore import (
     bootstrap,
+    cli_acknowledge,
     cli_compare,
     cli_data,
     cli_evaluate,
@@ -106,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_evaluate.add_commands(commands)
     cli_import.add_commands(commands)
     cli_report.add_commands(commands)
+    cli_acknowledge.add_command(commands)
     cli_compare.add_command(commands)
     cli_data.add_command(commands)
     cli_study.add_commands(commands)

@@ -18,6 +18,30 @@ from bcecore.store.history import History
 from bcecore.store.record import RunRecord
 from bcecore.store.runs import RunStore
 
+_BY_LOG = (
+    "metric-contains-regulariser",
+    "non-finite",
+    "divergence",
+    "loss-spike",
+    "exploding-grad",
+    "plateau",
+    "overfit",
+    "collapse",
+    "clamp-saturated",
+    "no-gradient",
+    "too-good",
+    "lr-zero",
+)
+_BY_SETTINGS = ("future-leak", "off-not-off")
+_BY_TEXT = ("overlap", "split-reuse", "too-small")
+
+
+def rules_of(config: RunConfig | None) -> tuple[str, ...]:
+    """The rules that look at a run with these settings, by their names; None for those of an imported one."""
+    if config is None:
+        return _BY_LOG
+    return (*_BY_LOG, *_BY_SETTINGS, *(() if config.data.validation == "none" else _BY_TEXT))
+
 
 def of_run(store: RunStore, run_id: str) -> list[Finding]:
     """What is noticed about a run, the most serious first. Raises RunError for a run that cannot be read.

@@ -9,6 +9,7 @@ import streamlit as st
 from bcecore.config import SAMPLE_TEXT, RunConfig
 from bcecore.errors import BceError, RunError
 from bcecore.jobs import control
+from bcecore.report.finding_words import SEVERITY_WORDS
 from bcecore.store.runs import MAX_NAME_CHARACTERS, RunStore, check_name
 from bcecore.ui import launch_state
 from bcecore.ui.actions import once
@@ -54,8 +55,7 @@ def show_launch(store: RunStore, draft: Draft) -> None:
 def _noticed(draft: Draft) -> None:
     words = noticed_words(draft.findings, SECTION_LINKS)
     if words:
-        serious = any(finding.blocks for finding in draft.findings)
-        st.markdown(f":material/{'block' if serious else 'notifications'}: {words}")
+        st.markdown(f"{SEVERITY_WORDS[draft.findings[0].severity].icon} {words}")
 
 
 def _differences(draft: Draft) -> None:

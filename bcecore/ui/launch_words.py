@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from bcecore.config import RunConfig
@@ -10,6 +9,7 @@ from bcecore.findings.finding import Finding, listed
 from bcecore.jobs.estimate import Estimate
 from bcecore.jobs.submit import Checked
 from bcecore.report.facts import DROPPED_WORDS
+from bcecore.report.finding_words import counts_words
 from bcecore.settings import readable_number
 from bcecore.ui.words import count, duration, number, size
 
@@ -99,10 +99,9 @@ def noticed_words(findings: Sequence[Finding], sections: Mapping[str, str]) -> s
 
     `sections` has, by the first part of a setting's name, the anchor of the section with that name as its text.
     """
-    counts = Counter(finding.severity for finding in findings)
-    parts = []
-    if counts["B"]:
-        parts.append(f"**{count(counts['B'], 'fault')} with which no result will count**")
-    parts += [count(number, noun) for number, noun in ((counts["W"], "warning"), (counts["N"], "note")) if number]
+    if not findings:
+        return ""
     places = dict.fromkeys(sections[str(finding.field).partition(".")[0]] for finding in findings)
-    return f"Above: {listed(parts)}. See {listed(list(places))}." if parts else ""
+    worthless = " **No result of this run will count.**" if any(finding.blocks for finding in findings) else ""
+    counts = counts_words(finding.severity for finding in findings)
+    return f"Above: {counts}.{worthless} See {listed(list(places))}."

@@ -53,7 +53,7 @@ def test_the_report_s_checking_text_is_told_mended_and_gone(
     expect(text.get_by_text(TOLD)).to_be_visible()
     expect(text.get_by_text("no result of this run will count")).to_be_visible()
     foot = page.locator(".st-key-launch-foot")
-    expect(foot.get_by_text("1 fault with which no result will count")).to_be_visible()
+    expect(foot.get_by_text("Above: 1 serious finding")).to_be_visible()
     # It is told and not forbidden.
     expect(foot.get_by_role("button", name="Launch")).to_be_enabled()
     foot.get_by_role("link", name="Text").click()
@@ -65,7 +65,7 @@ def test_the_report_s_checking_text_is_told_mended_and_gone(
     text.get_by_role("button", name="Set lines aside instead").click()
     expect(page.get_by_text("200 lines · 180 to learn from, 20 to check")).to_be_visible()
     expect(page.get_by_text(TOLD)).to_have_count(0)
-    expect(foot.get_by_text("no result will count")).to_have_count(0)
+    expect(foot.get_by_text("serious finding")).to_have_count(0)
     settled(page)
     _fill(page, "Passes over the text (epochs)", "3")
     expect(page.get_by_text("180 for training, batch 8, 3 epochs = 69 steps")).to_be_visible()

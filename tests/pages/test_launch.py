@@ -555,7 +555,7 @@ def test_what_is_noticed_stands_in_the_section_of_the_setting_that_causes_it(lau
         "N **The BCE weight never reaches 0.",
     ]
     said = _said(launch)
-    assert "Above: **2 faults with which no result will count** and 2 notes. See [Text](#launch-2), " in said
+    assert "Above: 2 serious findings, 2 notes. **No result of this run will count.** See [Text](#launch-2), " in said
     # What is noticed is said once, and forbids nothing.
     assert "A low loss on them shows memory" not in said and "sees the word it has to predict" not in said
     assert not _disabled(launch)
