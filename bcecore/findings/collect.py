@@ -16,6 +16,7 @@ from bcecore.findings.finding import Finding
 from bcecore.findings.metric_contains_regulariser import Figure, OnOff
 from bcecore.findings.non_finite import KEYS
 from bcecore.findings.overlap import find_overlap, overlap
+from bcecore.findings.remedy import with_remedy
 from bcecore.findings.sample_size import too_small
 from bcecore.findings.split_reuse import split_reuse
 from bcecore.findings.twin_mismatch import Twin
@@ -119,7 +120,8 @@ def text_findings(store: RunStore, run_id: str, config: RunConfig | None) -> lis
     stamps = stamp(train), stamp(held_out)
     if None in stamps:
         return []
-    return list(_text_findings(run_id, train, held_out, config.data.validation == "first_rows_of_training", stamps))
+    found = _text_findings(run_id, train, held_out, config.data.validation == "first_rows_of_training", stamps)
+    return [with_remedy(finding, config) for finding in found]
 
 
 def _text_files(store: RunStore, run_id: str) -> tuple[Path, Path]:

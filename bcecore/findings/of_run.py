@@ -13,9 +13,34 @@ from bcecore.findings.future_leak import architecture_of, future_leak
 from bcecore.findings.live import LiveRules
 from bcecore.findings.metric_contains_regulariser import metric_contains_regulariser
 from bcecore.findings.off_not_off import off_not_off
+from bcecore.findings.remedy import with_remedy
 from bcecore.store.history import History
 from bcecore.store.record import RunRecord
 from bcecore.store.runs import RunStore
+
+_BY_LOG = (
+    "metric-contains-regulariser",
+    "non-finite",
+    "divergence",
+    "loss-spike",
+    "exploding-grad",
+    "plateau",
+    "overfit",
+    "collapse",
+    "clamp-saturated",
+    "no-gradient",
+    "too-good",
+    "lr-zero",
+)
+_BY_SETTINGS = ("future-leak", "off-not-off")
+_BY_TEXT = ("overlap", "split-reuse", "too-small")
+
+
+def rules_of(config: RunConfig | None) -> tuple[str, ...]:
+    """The rules that look at a run with these settings, by their names; None for those of an imported one."""
+    if config is None:
+        return _BY_LOG
+    return (*_BY_LOG, *_BY_SETTINGS, *(() if config.data.validation == "none" else _BY_TEXT))
 
 
 def of_run(store: RunStore, run_id: str) -> list[Finding]:
@@ -43,12 +68,13 @@ def by_facts(record: RunRecord, config: RunConfig | None) -> list[Finding]:
     facts = record.facts
     probe, random = facts.get("leak_probe"), facts.get("random_tokens")
     architecture = None if config is None else architecture_of(config)
-    return future_leak(
+    found = future_leak(
         record.id,
         probe if isinstance(probe, dict) else None,
         architecture,
         random if isinstance(random, dict) else None,
     )
+    return found if config is None else [with_remedy(finding, config) for finding in found]
 
 
 def by_log(run_id: str, config: RunConfig | None, history: History) -> list[Finding]:
