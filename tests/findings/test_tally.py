@@ -86,8 +86,9 @@ def test_the_version_of_the_rules_is_that_of_their_source() -> None:
     [
         ((0, 0, 0, 0), "✓ none"),
         ((0, 0, 0, 2), "✓ none but accepted"),
-        ((1, 2, 1, 0), "✕ 1 serious, ▲ 2 warnings, · 1 note"),
-        ((2, 1, 3, 0), "✕ 2 serious, ▲ 1 warning, · 3 notes"),
+        ((1, 2, 1, 0), "✕ 1 serious, ▲ 2 warnings"),
+        ((2, 1, 3, 0), "✕ 2 serious, ▲ 1 warning"),
+        ((0, 0, 3, 1), "· 3 notes"),
     ],
 )
 def test_the_cell_says_it_in_words(counts: tuple[int, int, int, int], cell: str) -> None:
