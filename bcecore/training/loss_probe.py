@@ -17,8 +17,8 @@ from bcecore.training.engine import IGNORED_LABEL
 from bcecore.training.trainer import BCETrainer
 
 # A few texts of different lengths tell; short ones cost less than a step of training, in time and in memory.
-_TEXTS = 4
-_MOST_TOKENS = 256
+_TEXTS = 3
+_MOST_TOKENS = 64
 _LOOKED_AT = 1000
 _FEW_WEIGHTS = 100_000
 # The same sums in another order differ by less than 1e-6 of the whole in single precision, measured with the recipes'
