@@ -151,6 +151,12 @@ def leak_probe(store: RunStore, run_id: str) -> dict[str, Any] | None:
     return dict(probe) if isinstance(probe, dict) else None
 
 
+def loss_probe(store: RunStore, run_id: str) -> dict[str, Any] | None:
+    """What the run's own probe of its loss found; None where it was trained before there was one."""
+    probe = store.record(run_id).facts.get("loss_probe")
+    return dict(probe) if isinstance(probe, dict) else None
+
+
 def random_tokens(store: RunStore, run_id: str) -> dict[str, Any] | None:
     """How the finished run's model fared on random tokens; None where it did not come to that."""
     score = store.record(run_id).facts.get("random_tokens")

@@ -6,13 +6,19 @@ missing is passed over: a run that has not begun has no log, an imported one no 
 
 from __future__ import annotations
 
+from typing import Any
+
 from bcecore.config import RunConfig
 from bcecore.findings import collect
+from bcecore.findings.accumulation import accumulation
+from bcecore.findings.averaging import averaging
 from bcecore.findings.finding import Finding, by_severity
 from bcecore.findings.future_leak import architecture_of, future_leak
 from bcecore.findings.live import LiveRules
 from bcecore.findings.metric_contains_regulariser import metric_contains_regulariser
+from bcecore.findings.of_repeat import of_repeat
 from bcecore.findings.off_not_off import off_not_off
+from bcecore.findings.padding import padding
 from bcecore.findings.remedy import with_remedy
 from bcecore.store.history import History
 from bcecore.store.record import RunRecord
@@ -32,7 +38,7 @@ _BY_LOG = (
     "too-good",
     "lr-zero",
 )
-_BY_SETTINGS = ("future-leak", "off-not-off")
+_BY_PROBES = ("future-leak", "averaging", "padding", "accumulation", "off-not-off")
 _BY_TEXT = ("overlap", "split-reuse", "too-small")
 
 
@@ -40,7 +46,7 @@ def rules_of(config: RunConfig | None) -> tuple[str, ...]:
     """The rules that look at a run with these settings, by their names; None for those of an imported one."""
     if config is None:
         return _BY_LOG
-    return (*_BY_LOG, *_BY_SETTINGS, *(() if config.data.validation == "none" else _BY_TEXT))
+    return (*_BY_LOG, *_BY_PROBES, *(() if config.data.validation == "none" else _BY_TEXT))
 
 
 def of_run(store: RunStore, run_id: str) -> list[Finding]:
@@ -58,23 +64,27 @@ def of_run(store: RunStore, run_id: str) -> list[Finding]:
             *LiveRules(run_id, config).look(history),
             *by_log(run_id, config, history),
             *collect.text_findings(store, run_id, config),
+            *of_repeat(store, run_id),
         ]
     )
 
 
 def by_facts(record: RunRecord, config: RunConfig | None) -> list[Finding]:
-    """By what the training process has found out about its model, and by the settings. What else it comes to probe
-    (`record.facts`) has its place here."""
-    facts = record.facts
-    probe, random = facts.get("leak_probe"), facts.get("random_tokens")
+    """By what the training process has found out about its model and its loss, and by the settings."""
+    leak, random, loss = (_fact(record, key) for key in ("leak_probe", "random_tokens", "loss_probe"))
     architecture = None if config is None else architecture_of(config)
-    found = future_leak(
-        record.id,
-        probe if isinstance(probe, dict) else None,
-        architecture,
-        random if isinstance(random, dict) else None,
-    )
+    found = [
+        *future_leak(record.id, leak, architecture, random),
+        *averaging(record.id, loss),
+        *padding(record.id, loss),
+        *accumulation(record.id, loss),
+    ]
     return found if config is None else [with_remedy(finding, config) for finding in found]
+
+
+def _fact(record: RunRecord, key: str) -> dict[str, Any] | None:
+    fact = record.facts.get(key)
+    return fact if isinstance(fact, dict) else None
 
 
 def by_log(run_id: str, config: RunConfig | None, history: History) -> list[Finding]:

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from bcecore.config import RunConfig
 from bcecore.findings import collect
+from bcecore.findings.accumulation import accumulation
+from bcecore.findings.averaging import averaging
 from bcecore.findings.finding import Finding, by_severity
 from bcecore.findings.future_leak import architecture_of, future_leak
 from bcecore.findings.metric_contains_regulariser import metric_contains_regulariser
 from bcecore.findings.non_finite import non_finite
 from bcecore.findings.off_not_off import off_not_off
 from bcecore.findings.overlap import Overlap, find_overlap, overlap
+from bcecore.findings.padding import padding
 from bcecore.findings.sample_size import single_run, too_small
 from bcecore.findings.split_reuse import split_reuse
 from bcecore.findings.twin_mismatch import Twin, twin_mismatch
@@ -99,6 +102,9 @@ def _of_run(store: RunStore, member: Member) -> Iterator[Finding]:
     yield from future_leak(member.run, probe, architecture_of(config), random)
     yield from non_finite(member.run, logged, scales_loss=config.training.precision == "fp16")
     yield from metric_contains_regulariser(member.run, collect.figures(store, member.run))
+    loss_probe = collect.loss_probe(store, member.run)
+    for rule in (averaging, padding, accumulation):
+        yield from rule(member.run, loss_probe)
 
 
 def _on_and_off(members: Sequence[Member]) -> Iterator[tuple[Member, Member]]:

@@ -81,3 +81,28 @@ class TooGood:
                 keys=tuple(self._first),
             )
         ]
+
+
+def too_good_on(subject: str, ce: float, where: str) -> list[Finding]:
+    """The finding about a CE that was measured on a held-out text, if there is one: it fires below 0.1 nats per token.
+
+    `where` says in words which text it is: `the held-out lines`.
+    """
+    if not math.isfinite(ce) or ce >= LIMIT:
+        return []
+    return [
+        Finding(
+            id="too-good",
+            severity="W",
+            subject=subject,
+            numbers={"ce": ce, "perplexity": math.exp(ce), "limit": LIMIT, "where": where},
+            sentence=(
+                f"A CE of {ce:.3g} on {where} is too good to be true: the model would foresee nearly every token "
+                f"(perplexity {math.exp(ce):.3f})."
+            ),
+            what_to_do=(
+                "Look for the reason before you believe it: the model sees the tokens that it has to predict, the text "
+                "is also in the training text, or it says the same over and over."
+            ),
+        )
+    ]

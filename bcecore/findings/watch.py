@@ -15,6 +15,7 @@ from bcecore.config import RunConfig
 from bcecore.findings import collect
 from bcecore.findings.finding import Finding, by_severity
 from bcecore.findings.live import LiveRules
+from bcecore.findings.of_repeat import of_repeat
 from bcecore.findings.of_run import by_facts, by_log
 from bcecore.store.history import History
 from bcecore.store.runs import RunStore
@@ -66,7 +67,8 @@ class Watch:
         if self._rules is None:
             self._config = collect.settings(self._store, record)
             self._rules = LiveRules(self._run_id, self._config)
-        self._by_facts, self._record_seen = by_facts(record, self._config), seen
+        self._by_facts = [*by_facts(record, self._config), *of_repeat(self._store, self._run_id)]
+        self._record_seen = seen
 
     def _look_at_text(self) -> None:
         size = collect.text_bytes(self._store, self._run_id)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ from bcecore.training.regularizer import COMPONENTS, Regularizer, pool
 from bcecore.training.twins import TwinWatch
 
 GRAD_RATIO_EVERY = 50
+# What a pass through the loss adds to.
+_GATHERED = ("twin", "regularizer", "_interval", "_hidden", "_step_examples")
 _COMPONENT_KEYS = tuple(f"bce_{name}" for name in COMPONENTS)
 
 
@@ -212,6 +216,17 @@ class BCETrainer(Trainer):
         norm_ce, norm_bce = torch.nn.utils.get_total_norm(ce), torch.nn.utils.get_total_norm(bce)
         self.twin.take_gradient(float(norm_bce))
         return float(norm_bce / norm_ce) if norm_ce > 0 else math.inf
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What is computed within is CE alone and leaves no trace in what the trainer gathers, nor in BCE's memory."""
+        kept = {name: getattr(self, name) for name in _GATHERED}
+        self.twin, self.regularizer, self._interval = TwinWatch(), None, _Interval()
+        try:
+            yield
+        finally:
+            for name, value in kept.items():
+                setattr(self, name, value)
 
     # -- the log
 

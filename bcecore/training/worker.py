@@ -40,6 +40,7 @@ from bcecore.training.callbacks import (
     say,
 )
 from bcecore.training.engine import TokenizedText, build_trainer, tokenized_text
+from bcecore.training.loss_probe import probe_loss
 from bcecore.training.models import count_weights, probe_future_leak, random_tokens_score
 from bcecore.training.requests import FollowRequests
 from bcecore.training.room import check_room
@@ -196,7 +197,7 @@ class _Session:
             writer.write({"event": RESUME, "from": step})
 
     def _look_at_model(self, trainer: BCETrainer) -> None:
-        """Record what the model is, and whether it can see the future, before it takes its first step."""
+        """Record before the first step what the model is, whether it can see the future, and what its loss is worth."""
         probe = probe_future_leak(trainer.model)
         if probe.leaks:
             say("Warning: this model sees the words that it has to predict; its loss is not that of a language model.")
@@ -204,6 +205,7 @@ class _Session:
             "weights": count_weights(trainer.model),
             "model_class": type(trainer.model).__name__,
             "leak_probe": probe.as_dict(),
+            "loss_probe": probe_loss(trainer),
         }
         self._store.update(self._run_id, facts=facts, device=_device_name(trainer))
 

@@ -8,11 +8,13 @@ from dataclasses import replace
 import streamlit as st
 
 from bcecore.errors import RunError
+from bcecore.findings.finding import Finding
+from bcecore.findings.of_comparison import forbids_judging
 from bcecore.jobs import evaluations, generation
 from bcecore.jobs.local import current_records
 from bcecore.report.comparability import Side
 from bcecore.report.comparison import Compared, compare, nearest_step, shared_keys
-from bcecore.report.keeping import Advice, which_to_keep
+from bcecore.report.keeping import Advice, which_to_keep, within
 from bcecore.store.checkpoints import checkpoint_steps
 from bcecore.store.columns import Steps
 from bcecore.store.record import RunRecord
@@ -23,6 +25,8 @@ from bcecore.ui.compare_generation import show_writing
 from bcecore.ui.compare_measured import show_measured, show_next_step
 from bcecore.ui.compare_sides import open_sides, option
 from bcecore.ui.compare_tables import card_keys, show_cards, show_others
+from bcecore.ui.evaluation_findings import about_comparison
+from bcecore.ui.findings_list import show_findings
 from bcecore.ui.live import REFRESH_SECONDS, configs_of
 from bcecore.ui.page import keep_supervised
 from bcecore.ui.words import plain
@@ -89,6 +93,8 @@ def _steps(store: RunStore, run_id: str, live: bool) -> None:
     if live:
         keep_supervised(store)
     saved = checkpoint_steps(store.directory(run_id))
+    noticed = about_comparison(store, [record])
+    judged = not forbids_judging(noticed)
     try:
         with open_sides(store, [(record, None)]) as [whole]:
             logged = whole.steps.copy()
@@ -101,17 +107,17 @@ def _steps(store: RunStore, run_id: str, live: bool) -> None:
             sides = _sides(whole, chosen)
             keys = shared_keys(sides) if len(sides) > 1 else []
             first = card_keys(keys)
-            compared = compare(sides, keys=first)
+            compared = compare(sides, keys=first, judged=judged)
     except RunError:
         st.rerun(scope="app")
 
     def compare_others() -> list[Compared]:
         with open_sides(store, [(record, None)]) as [again]:
-            return compare(_sides(again, chosen), keys=[key for key in keys if key not in first])
+            return compare(_sides(again, chosen), keys=[key for key in keys if key not in first], judged=judged)
 
     _say_what_is_not_there(logged, saved)
     _choose_steps(logged, saved, checked.tolist(), chosen)
-    _answer(store, record, advice, chosen, saved)
+    _answer(store, record, advice, chosen, saved, noticed)
     if len(chosen) < 2:
         st.caption("Choose a second step to compare with.")
     else:
@@ -190,7 +196,14 @@ def _steps_chosen(logged: Steps, saved: Sequence[int]) -> None:
     address.set_steps(chosen)
 
 
-def _answer(store: RunStore, record: RunRecord, advice: Advice, chosen: Sequence[int], saved: Sequence[int]) -> None:
+def _answer(
+    store: RunStore,
+    record: RunRecord,
+    advice: Advice,
+    chosen: Sequence[int],
+    saved: Sequence[int],
+    noticed: Sequence[Finding],
+) -> None:
     """Which to keep: from what was measured of the chosen steps, and only where nothing was, from the log."""
     config = configs_of(store, [record]).get(record.id)
     if config is None:
@@ -198,9 +211,10 @@ def _answer(store: RunStore, record: RunRecord, advice: Advice, chosen: Sequence
         return
     records = evaluations.current_evaluations(store, record.id)
     with st.container(key="compare-measured"):
-        measured = show_measured(store, record, config, records, chosen)
+        measured = show_measured(store, config, records, chosen)
     if not measured:
-        _show_advice(advice, saved)
+        show_findings(noticed, key="compare-noticed")
+        _show_advice(within(advice, noticed), saved)
     elif advice.step is not None and advice.step not in measured:
         st.caption(
             f"By the log alone, step {advice.step:,} had the lowest held-out CE of the saved checkpoints. It is not "

@@ -9,6 +9,7 @@ import pytest
 from bcecore.config import RunConfig
 from bcecore.errors import RunError
 from bcecore.findings import collect
+from bcecore.findings.of_run import of_run
 from bcecore.findings.of_study import Member, after_training, before_launch
 from bcecore.settings import with_values
 from bcecore.store.runs import RunStore
@@ -72,6 +73,22 @@ def test_what_befell_real_runs_blocks_the_verdict(twins: tuple[RunStore, tuple[M
         "off-not-off", "future-leak", "twin-mismatch", "split-reuse", "overlap",
     }  # fmt: skip
     assert {f.subject for f in checked.blocking if f.id in ("off-not-off", "future-leak")} == {members[2].run}
+
+
+def test_what_the_probe_of_the_loss_found_is_told(twins: tuple[RunStore, tuple[Member, ...]]) -> None:
+    store, members = twins
+    facts = store.record(members[1].run).facts
+    assert facts["loss_probe"]["scored_pads"] == 0 < facts["loss_probe"]["pads"]
+    edit_json(
+        store.directory(members[1].run) / "run.json",
+        facts=facts | {"loss_probe": facts["loss_probe"] | {"scored_pads": 7}},
+    )
+    _, own = collect.texts(store, members[0].run)
+    found = after_training(store, "study", members, {"held-out": own}).findings
+    assert [(finding.id, finding.subject) for finding in found if finding.id == "padding"] == [
+        ("padding", members[1].run)
+    ]
+    assert [finding.id for finding in of_run(store, members[1].run)] == ["padding"]
 
 
 def test_lines_that_cannot_be_read_are_an_error(twins: tuple[RunStore, tuple[Member, ...]]) -> None:

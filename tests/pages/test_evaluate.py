@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from bcecore.errors import TextError
 from bcecore.evaluation import hub, splits
+from bcecore.findings.too_good import too_good_on
 from bcecore.jobs import evaluations, queue, submit
 from bcecore.recipes import load_recipe
 from bcecore.settings import with_values
@@ -24,7 +25,7 @@ from bcecore.store.runs import RUNS_DIR_VARIABLE, RunStore
 from bcecore.ui import evaluate_downloads, evaluate_texts
 from tests.examples import example_config, example_run
 from tests.pages.test_run import words as sentences
-from tests.ui.evaluated import evaluated
+from tests.ui.evaluated import evaluated, run_with_training
 
 ROOT = Path(__file__).parent.parent.parent
 ADVICE = "Choose one of the report's files, bce_eval_stats.json or wikitext_eval_stats.json."
@@ -561,10 +562,35 @@ def test_an_address_with_a_part_that_is_not_there(app: AppTest, store: RunStore,
     assert "As the report measured it" in words(app)
 
 
-def test_a_model_that_sees_ahead_is_named(app: AppTest, store: RunStore) -> None:
+def noticed(app: AppTest) -> list[str]:
+    """The boxes of findings: how serious each is, and its words."""
+    boxes = [*(("B", each) for each in app.error), *(("W", each) for each in app.warning)]
+    return [f"{severity} {box.value}".replace("\\", "") for severity, box in boxes]
+
+
+def test_what_limits_a_result_stands_before_it_and_forbids_the_choice(app: AppTest, store: RunStore) -> None:
     run_id = example_run(store, leaks=True, checkpoints=(100,))
-    show(app, run_id, planted(store, run_id, {100: [0.1, 0.1, 0.1]}))
-    assert "This model can see the words that it has to predict" in words(app)
+    show(app, run_id, planted(store, run_id, {100: [0.05, 0.05, 0.05], 120: [2.0, 1.0, 1.0]}))
+    blocks, doubts = noticed(app)
+    assert blocks.startswith("B **The model sees the words that it has to predict: changing later words moved")
+    assert doubts.startswith("W **A CE of 0.05 on “val” (step 100) is too good to be true")
+    assert "Nobody can say by this text which checkpoint to keep: the model sees" in words(app)
+    assert "Keep step" not in words(app)
+    run_id = example_run(store, checkpoints=(100,))
+    show(app, run_id, planted(store, run_id, {100: [3.0, 3.0, 3.0], 120: [2.0, 1.0, 1.0]}))
+    assert noticed(app) == [] and "Keep step 120" in words(app)
+
+
+def test_texts_that_the_run_learnt_from_are_found(app: AppTest, store: RunStore) -> None:
+    run_id = run_with_training(store, [*TEXTS[:2], *(f"another line, number {n}" for n in range(40))])
+    show(app, run_id, planted(store, run_id, {50: [3.0, 3.0, 3.0], 120: [2.0, 1.0, 1.0]}))
+    (overlap,) = noticed(app)
+    assert overlap.startswith("B **Of 3 documents that check the model, 2 are in its training text")
+    assert "Keep step" not in words(app)
+    clean = run_with_training(store, [f"another line, number {n}" for n in range(40)])
+    show(app, clean, planted(store, clean, {50: [3.0, 3.0, 3.0], 120: [2.0, 1.0, 1.0]}))
+    (small,) = noticed(app)
+    assert small.startswith("W **There are only 3 documents to check the model on") and "Keep step 120" in words(app)
 
 
 def test_a_run_without_bce_says_so(app: AppTest, store: RunStore) -> None:
@@ -606,7 +632,11 @@ def test_what_can_be_taken_away(app: AppTest, store: RunStore, run_id: str) -> N
     record, result = found.record(key), found.result(key)
     assert result is not None
     differences = evaluate_downloads.differences_of(result, store.config(run_id).bce.weight(1))
+    noticed = too_good_on("planted", 0.05, "“val”")
+    limited = evaluate_downloads.tables_markdown("planted", "Steps 50 and 120 on val", differences, result, noticed)
+    assert "## What was noticed\n\n- **A CE of 0\\.05 on “val” is too good to be true" in limited
     markdown = evaluate_downloads.tables_markdown("planted", "Steps 50 and 120 on val", differences, result)
+    assert "What was noticed" not in markdown
     assert markdown.count("| val | 120 | BCE off | 2.00000 |") == 1
     assert "| val | 50 | what the model predicts |" in markdown
     figures = pd.read_csv(io.StringIO(evaluate_downloads.tables_csv(differences, result)))

@@ -33,10 +33,13 @@ from bcecore.evaluation.study.preflight import is_off, without_declared
 from bcecore.evaluation.study.progress import CellProgress, StudyProgress, progress
 from bcecore.evaluation.verdict import Arms, Despite, Evidence, verdict
 from bcecore.findings import collect
-from bcecore.findings.finding import Finding
+from bcecore.findings.few_drivers import few_drivers
+from bcecore.findings.finding import Finding, by_severity
 from bcecore.findings.metric_contains_regulariser import Figure, metric_contains_regulariser
 from bcecore.findings.of_study import Member, after_training
+from bcecore.findings.too_good import too_good_on
 from bcecore.findings.twin_mismatch import Twin, measured_other, not_as_planned, twin_mismatch
+from bcecore.findings.twins_identical import twins_identical
 from bcecore.store import acknowledged
 from bcecore.store.acknowledged import Acknowledgement, acknowledgement_of
 from bcecore.store.evaluations import EvaluationStore
@@ -212,7 +215,7 @@ def _comparison(
         if not has_only_finite_losses(frames):
             findings.append(_not_finite(plan))
     clean = plan.primary.rows - len(plan.overlapping.get(plan.primary.name, ()))
-    identical = _identical_weights(twins, seeds)
+    identical, gradient = _identical_weights(twins, seeds), _gradient(twins, arm)
     values: dict[str, Any] = {}
     evidence = Evidence(
         estimate=None,
@@ -232,8 +235,18 @@ def _comparison(
             **{**vars(evidence), "estimate": found, "identical_losses": primary.cells.identical},
         )
         level = levels(len(plan.looks), comparisons).difference
+        difference = difference_of(found, level)
+        findings += _of_numbers(plan, arm, primary, difference)
+        findings += twins_identical(
+            plan.id,
+            arm.name,
+            len(seeds),
+            weights=identical,
+            losses=primary.cells.identical,
+            gradient=gradient.largest if gradient else None,
+        )
         values = {
-            "difference": difference_of(found, level),
+            "difference": difference,
             "error": finite(found.error),
             "error_seeds": finite(found.error_seeds),
             "error_documents": finite(found.error_documents),
@@ -251,11 +264,11 @@ def _comparison(
         reference=plan.reference.name,
         planted=arm.planted,
         verdict_values=verdict(evidence).as_json(),
-        findings=tuple(findings),
+        findings=tuple(by_severity(findings)),
         clean_documents=clean,
         left_out=plan.primary.rows - clean,
         identical_weights=identical,
-        gradient=_gradient(twins, arm),
+        gradient=gradient,
         **values,
     )
 
@@ -363,6 +376,18 @@ def _of_evaluations(
             # The texts are measured one after the other with the same weights, so the first speaks for all.
             first = result["splits"][plan.primary.name]["checkpoints"][str(plan.total_steps)]
             found += measured_other(twins[name, seed], first.get("weights_sha256"))
+    return found
+
+
+def _of_numbers(plan: StudyPlan, arm: Arm, primary: Collected, difference: Difference) -> list[Finding]:
+    """What the rules say of the documents' losses: one that is too good (too-good), and a difference that a few
+    documents make (few-drivers)."""
+    where = f"“{plan.primary.name}”"
+    found = []
+    for name, side in ((plan.reference.name, 0), (arm.name, 1)):
+        found += too_good_on(plan.id, primary.ce(side), f"{where} (arm “{name}”)")
+    if difference.low is not None and difference.high is not None:
+        found += few_drivers(plan.id, primary.cells.sums.mean(axis=0), difference.low, difference.high, where)
     return found
 
 

@@ -26,6 +26,7 @@ from bcecore.store.acknowledged import acknowledge, withdraw
 from bcecore.store.evaluations import EvaluationStore
 from bcecore.store.runs import RunStore
 from bcecore.store.studies import StudyPlan, StudyStore, cell
+from tests.evaluation.study import studied
 from tests.evaluation.study.studied import draft, fail, finish, finish_all, loss_of, texts
 
 FIVE = {"seeds": (1, 2, 3, 4, 5), "looks": (5,)}
@@ -52,7 +53,7 @@ def test_the_verdict_follows_the_results(asleep: RunStore, effect: float, kind: 
     total = sum(20 * (loss_of(d, s, effect) - loss_of(d, s, 0.0)) for s in plan.seeds for d in documents)
     assert bits.metric == "bits per byte"
     assert bits.difference.value == pytest.approx(total / np.log(2) / (5 * sum(60 + d for d in documents)), abs=1e-9)
-    assert not any(finding.blocks for finding in found.findings)
+    assert {finding.id for finding in found.findings} == {"too-small"}
 
 
 def test_before_all_seeds_are_there_nothing_is_looked_at(asleep: RunStore) -> None:
@@ -91,6 +92,43 @@ def test_the_seed_profile_changed_nothing_and_the_weights_prove_it(asleep: RunSt
     assert (found.verdict.kind, found.identical_weights) == ("nothing-changed", True)
     assert found.verdict.headline.startswith("BCE changed nothing")
     assert found.gradient is not None and (found.gradient.measured, found.gradient.largest) == (4, 0.0)
+    (same,) = (finding for finding in found.findings if finding.id == "twins-identical")
+    assert same.severity == "N" and same.numbers == {
+        "arm": "seed", "seeds": 2, "weights": True, "losses": True, "gradient": 0.0,
+    }  # fmt: skip
+    assert "BCE added nothing to the gradient" in same.sentence
+
+
+@pytest.mark.parametrize(("drivers", "fires"), [(12, True), (120, False)])
+def test_a_few_documents_that_make_the_difference_are_told(
+    asleep: RunStore, monkeypatch: pytest.MonkeyPatch, drivers: int, fires: bool
+) -> None:
+    """Of 240 documents, 12 are 5 %; the same difference from half of them is as broad as it should be."""
+
+    def driven(document: int, seed: int, effect: float) -> float:
+        own = effect * 12 / drivers if document < drivers else effect / 200
+        return float(4 + 0.3 * np.sin(document) + 0.05 * np.cos(seed) + own * (1 + 0.02 * np.sin(seed * document)))
+
+    monkeypatch.setattr(studied, "loss_of", driven)
+    plan = create(asleep, draft(asleep, documents=240, **FIVE))
+    finish_all(asleep, plan, {"active": -2.0})
+    (found,) = looked_at(asleep, plan).comparisons
+    assert found.verdict.winner == "second"
+    told = [finding for finding in found.findings if finding.id == "few-drivers"]
+    assert len(told) == fires
+    if fires:
+        assert told[0].numbers["few"] == 12 and sorted(told[0].numbers["places"]) == list(range(12))
+        assert "12 documents of 240 make 91 % of the difference on “held out”" in told[0].sentence
+        assert "few-drivers" in as_markdown(study_report(study_material(asleep, plan.id), {}))
+
+
+def test_a_loss_that_is_too_good_is_told(asleep: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(studied, "loss_of", lambda document, seed, effect: loss_of(document, seed, effect) / 64 + 0.02)
+    plan = create(asleep, draft(asleep))
+    finish_all(asleep, plan, {"active": 2.0})
+    (found,) = looked_at(asleep, plan).comparisons
+    (told,) = (finding for finding in found.findings if finding.id == "too-good")
+    assert "on “held out” (arm “off”)" in told.sentence  # that of the other arm is above 0.1
 
 
 def test_one_weight_of_one_twin_changed_and_it_is_no_longer_that(asleep: RunStore) -> None:
