@@ -41,7 +41,8 @@ def overlap(subject: str, found: Overlap) -> list[Finding]:
             },
             sentence=(
                 f"Of {counted(found.documents, 'document')} that check the model, {len(found.pairs):,} "
-                f"{'is' if len(found.pairs) == 1 else 'are'} in its training text ({' and '.join(parts)}). {rest}.{unsure}"
+                f"{'is' if len(found.pairs) == 1 else 'are'} in its training text ({' and '.join(parts)}). "
+                f"{rest}.{unsure}"
             ),
             what_to_do=(
                 "Check on other text, or set a share of the lines aside before training."
