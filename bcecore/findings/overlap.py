@@ -24,6 +24,7 @@ def overlap(subject: str, found: Overlap) -> list[Finding]:
     rest = f"{clean:,} remain{'s' * (clean == 1)} that the model has not seen" if clean else "None remains"
     if too_few and clean:
         rest += f", fewer than {EXPLORATORY_DOCUMENTS}"
+    unsure = "" if found.complete else " There may be more: not every line could be compared with every other."
     return [
         Finding(
             id="overlap",
@@ -35,11 +36,13 @@ def overlap(subject: str, found: Overlap) -> list[Finding]:
                 "exact": exact,
                 "near": near,
                 "clean": clean,
+                "complete": found.complete,
                 "pairs": [[pair.held_out, pair.train, pair.jaccard] for pair in found.pairs[:100]],
             },
             sentence=(
                 f"Of {counted(found.documents, 'document')} that check the model, {len(found.pairs):,} "
-                f"{'is' if len(found.pairs) == 1 else 'are'} in its training text ({' and '.join(parts)}). {rest}."
+                f"{'is' if len(found.pairs) == 1 else 'are'} in its training text ({' and '.join(parts)}). "
+                f"{rest}.{unsure}"
             ),
             what_to_do=(
                 "Check on other text, or set a share of the lines aside before training."

@@ -7,7 +7,7 @@ that may be near to something are kept. No torch, no disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,25 +49,6 @@ class Overlap:
         """The held-out documents that are not in the training text."""
         found = {pair.held_out for pair in self.pairs}
         return tuple(number for number in range(self.documents) if number not in found)
-
-
-@dataclass(frozen=True)
-class ShownPair:
-    """A pair as people look at it: lines counted from 1, with their texts."""
-
-    held_out_line: int
-    held_out: str
-    train_line: int
-    train: str
-    jaccard: float
-    exact: bool
-
-
-def with_texts(pairs: Iterable[Pair], train: Sequence[str], held_out: Sequence[str]) -> Iterator[ShownPair]:
-    """The pairs with their texts."""
-    for pair in pairs:
-        document, line = held_out[pair.held_out], train[pair.train]
-        yield ShownPair(pair.held_out + 1, document, pair.train + 1, line, pair.jaccard, pair.exact)
 
 
 def find_overlap(train: Iterable[str], held_out: Sequence[str], progress: Progress | None = None) -> Overlap:
