@@ -185,6 +185,7 @@ def test_too_good() -> None:
 
     assert (found([4.0, 0.0999], config()), found([4.0, 0.1], config()), found([0.05, 0.2], config())) == ("W", "", "")
     assert found([0.058], None) == "N"  # perhaps a classifier
+    assert found([-0.3, 0.05], config()) == ""  # no loss of language
     assert severity(too_good("run", {"eval_loss": series([0.058]), "bce_weight": series([0.1])})) == "W"
 
 
