@@ -37,9 +37,11 @@ class LiveRules:
     def __init__(self, subject: str, config: RunConfig | None) -> None:
         """`config` is None for a run whose settings are not known, as of an imported one."""
         self._subject, self._config = subject, config
+        # Held, not only its id: another history could get the same id once this one is gone.
+        self._history: History | None = None
         self._begin(None)
 
-    def _begin(self, seen: tuple[int, int, str | None] | None) -> None:
+    def _begin(self, seen: tuple[int, str | None] | None) -> None:
         self._seen = seen
         self._rows = 0
         self._newest: dict[str, int] = {}  # by key the last step that the rules were given
@@ -62,8 +64,9 @@ class LiveRules:
         """What is noticed by now, the most serious first. The history is as it was refreshed last."""
         keys = history.keys
         source = loss_source(keys)
-        seen = (id(history), history.rewrites, source)
-        if seen != self._seen:
+        seen = (history.rewrites, source)
+        if history is not self._history or seen != self._seen:
+            self._history = history
             self._begin(seen)
         new = self._new(history, keys)
         if new:

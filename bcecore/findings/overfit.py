@@ -51,7 +51,8 @@ class _Text:
 
     @property
     def is_overfit(self) -> bool:
-        rose = self.since >= CHECKS and self.last > (1 + ABOVE_BEST) * self.best
+        # What was ever below 0 is no language loss.
+        rose = self.best >= 0 and self.since >= CHECKS and self.last > (1 + ABOVE_BEST) * self.best
         known = self.trained is not None and self.trained_at_best is not None
         # A training loss that rises as well is a divergence.
         return rose and not (known and self.trained > self.trained_at_best)  # type: ignore[operator]
@@ -92,7 +93,8 @@ class Overfit:
 
     def findings(self, subject: str, config: RunConfig | None) -> list[Finding]:
         """What was noticed so far."""
-        found = {key: text for key, text in self._texts.items() if text.is_overfit}
+        # By name: in which order they came depends on how the log was cut.
+        found = {key: self._texts[key] for key in sorted(self._texts) if self._texts[key].is_overfit}
         if not found:
             return []
         worst = max(found.values(), key=lambda text: text.last / text.best)

@@ -35,6 +35,7 @@ class TooGood:
     def __init__(self) -> None:
         self._newest: dict[str, float] = {}
         self._first: dict[str, int] = {}
+        self._other: set[str] = set()  # what was ever below 0 is no language loss
         self._is_language = False
 
     def feed(self, new: Logged) -> None:
@@ -43,6 +44,8 @@ class TooGood:
         for key in check_keys(new.keys()):
             for step, value in zip(*(array.tolist() for array in finite(new[key])), strict=True):
                 self._newest[key] = value
+                if value < 0:
+                    self._other.add(key)
                 if value >= LIMIT:
                     self._first.pop(key, None)
                 else:
@@ -50,9 +53,11 @@ class TooGood:
 
     def findings(self, subject: str, config: RunConfig | None) -> list[Finding]:
         """What was noticed so far."""
-        if not self._first:
+        # By name: in which order they came depends on how the log was cut.
+        first = {name: self._first[name] for name in sorted(self._first) if name not in self._other}
+        if not first:
             return []
-        key = min(self._first, key=lambda name: self._newest[name])
+        key = min(first, key=lambda name: self._newest[name])
         value, is_language = self._newest[key], config is not None or self._is_language
         held_out = config is None or config.data.holds_out
         certain = f"the model is {math.exp(-value):.0%} sure of every next token"
@@ -70,15 +75,15 @@ class TooGood:
                 id="too-good",
                 severity="W" if is_language else "N",
                 subject=subject,
-                numbers={name: {"ce": self._newest[name], "since": step} for name, step in self._first.items()},
+                numbers={name: {"ce": self._newest[name], "since": step} for name, step in first.items()},
                 sentence=(
                     f"On the text that checks it, the loss ({key}) is {number(value)}, as if {certain}. No text can be "
                     "foreseen that well."
                 ),
                 what_to_do=what,
                 field="data.validation",
-                steps=tuple(sorted(set(self._first.values()))),
-                keys=tuple(self._first),
+                steps=tuple(sorted(set(first.values()))),
+                keys=tuple(first),
             )
         ]
 

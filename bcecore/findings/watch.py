@@ -35,7 +35,7 @@ class Watch:
         self._config: RunConfig | None = None
         self._rules: LiveRules | None = None
         self._record_seen: tuple[int, int, int] | None = None
-        self._log_seen: tuple[int, int] | None = None
+        self._log_seen: tuple[History, int] | None = None
         self._by_facts: list[Finding] = []
         self._by_rows: list[Finding] = []
         self._by_text: list[Finding] | None = None
@@ -45,7 +45,7 @@ class Watch:
         """What is noticed now, the most serious first. Raises RunError for a run that cannot be read."""
         self._look_at_record()
         assert self._rules is not None
-        seen = (id(history), history.version)
+        seen = (history, history.version)
         if seen != self._log_seen:
             log = by_log(self._run_id, self._config, history)
             self._by_rows, self._log_seen = [*self._rules.look(history), *log], seen

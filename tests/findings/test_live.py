@@ -189,3 +189,13 @@ def test_a_resume_takes_back_what_it_undid(tmp_path: Path) -> None:
     write(tmp_path, [{"event": "resume", "from": 50}, *steady[50:]])
     history.refresh()
     assert rules.look(history) == []
+
+
+def test_another_history_is_read_from_its_beginning(tmp_path: Path) -> None:
+    rules = LiveRules("run", None)
+    for number, loss in enumerate((3.0, 90.0)):
+        write(tmp_path / str(number), [{"step": step, "loss": 3.0 if step < 50 else loss} for step in range(1, 61)])
+        history = History(tmp_path / str(number))
+        history.refresh()
+        assert bool(rules.look(history)) == (loss == 90.0)
+        del history
