@@ -48,6 +48,7 @@ _BENCHES = {
     "crowd": "crowd",
     "protocol": "protocol",
     "studies": "real_studies",
+    "findings": "findings",
 }
 
 

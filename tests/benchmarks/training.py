@@ -62,7 +62,7 @@ BENCHMARKS = {
 }
 
 
-def _process(variant: Variant) -> Process:
+def process(variant: Variant) -> Process:
     """A training process that does one round of steps each time it is asked."""
     settings: dict[str, str] = {}
     if variant.keeps_memory:
@@ -87,7 +87,7 @@ def run(name: str, rounds: int | None = None) -> dict[str, Any]:
 
 
 def _measure(benchmark: Benchmark, rounds: int) -> dict[str, Any]:
-    with _process(benchmark.ours) as our_process, _process(benchmark.other) as other_process:
+    with process(benchmark.ours) as our_process, process(benchmark.other) as other_process:
         ours, other = in_turns(our_process, other_process, rounds, _steps_per_second)
     measured = ratio_of(ours, other)
     return {

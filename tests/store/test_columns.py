@@ -101,3 +101,13 @@ def test_it_is_a_table_of_the_latest_values(
             assert all(map(same, series.values.tolist(), [value for _, value in wanted]))
             assert not wanted or same(table.last(key), wanted[-1][1])
         assert (key in columns.keys) == bool(wanted)
+
+
+def test_a_series_from_some_row_on() -> None:
+    columns = filled((1, {"a": 1.0}), (2, {"a": math.nan}), (3, {"b": 1.0}), (4, {"a": 4.0}), (5, {"a": math.nan}))
+    for start in range(6):
+        whole, rest = columns.series("a"), columns.series("a", start)
+        later = whole.at(whole.steps > start)
+        assert rest.steps.tolist() == later.steps.tolist()
+        assert rest.values.tolist() == pytest.approx(later.values.tolist(), nan_ok=True)
+    assert len(columns.series("nothing", 3)) == 0

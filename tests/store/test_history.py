@@ -211,3 +211,28 @@ def test_an_imported_run_is_read_from_its_files(tmp_path: Path) -> None:
     assert history.column("loss").tolist() == [5.0, 4.5, 3.0]
     assert len(history.notes) == 1
     assert "broken.json is not a Trainer's log" in history.notes[0]
+
+
+def test_who_reads_new_rows_only_is_told_when_earlier_ones_change(tmp_path: Path) -> None:
+    history = log(tmp_path, {"step": 1, "loss": 3.0, "time": 1.0}, {"step": 2, "loss": 2.0, "time": 2.0})
+
+    def is_told(*lines: dict[str, Any]) -> bool:
+        before = history.rewrites
+        with MetricsWriter(tmp_path / "metrics.jsonl") as writer:
+            for line in lines:
+                writer.write(line)
+        history.refresh()
+        return history.rewrites > before
+
+    assert not is_told({"step": 3, "loss": 1.0, "time": 3.0})
+    assert not is_told({"step": 3, "eval_loss": 1.5, "time": 3.5})  # a check joins the last row
+    assert is_told({"step": 3, "eval_loss": 1.4})
+    assert is_told({"step": 2, "eval_loss": 1.4})
+    assert is_told({"event": RESUME, "from": 2}, {"step": 3, "loss": 1.0}, {"step": 4, "loss": 1.0})
+    assert not is_told({"step": 5, "loss": math.nan})
+    assert is_told({"step": 5, "loss": 1.0})
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 3.0}\n')
+    assert is_told()
+    (tmp_path / "imported").mkdir()
+    (tmp_path / "imported" / "trainer_state.json").write_text('[{"step": 9, "loss": 3.0}]')
+    assert is_told()
