@@ -29,6 +29,7 @@ def lengths_chart(lengths: Sequence[tuple[int, int, int]], block_size: int) -> S
             x=x,
             x2="high:Q",
             y=alt.Y("lines:Q", title="Lines", axis=alt.Axis(tickCount=5, format=",d", tickMinStep=1)),
+            y2=alt.Y2Datum(0),
             tooltip=[alt.Tooltip("tokens:N", title="Tokens"), alt.Tooltip("lines:Q", title="Lines", format=",d")],
         )
     )

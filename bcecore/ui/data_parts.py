@@ -25,6 +25,8 @@ _BLOCK, _TOKENIZER = "data:block-size", "data:tokenizer"
 _SHORTEST, _REPEATED, _SYMBOLS = "data:min-characters", "data:max-repeated", "data:max-symbols"
 _SHOWN_RUNS = 30
 _HEIGHT = 420
+# Pixels: all columns together, which fill a wide screen, and one of them. Narrow screens scroll within the table.
+_WIDE, _NARROW = 980, 105
 
 
 def lengths_settings(store: RunStore) -> tuple[int, Path | None]:
@@ -83,12 +85,9 @@ def _lines(lines: Sequence[Line], alt: str) -> None:
 
 
 def _table(table: pd.DataFrame, alt: str) -> None:
-    config = {
-        name: st.column_config.NumberColumn(width="small", format="localized")
-        if table[name].dtype.kind == "i"
-        else st.column_config.TextColumn(width="small" if name == "The same" else "large")
-        for name in table.columns
-    }
+    texts = [name for name in table.columns if "text" in name.lower()]
+    wide = (_WIDE - _NARROW * (len(table.columns) - len(texts))) // len(texts)
+    config = {name: st.column_config.Column(width=wide if name in texts else _NARROW) for name in table.columns}
     rows = min(_HEIGHT, 38 + 35 * len(table))
     st.dataframe(table, hide_index=True, height=rows, column_config=config, alt=alt)
 
@@ -126,6 +125,8 @@ def _lengths(store: RunStore, look: Look) -> None:
     if look.too_short:
         short = f" {count(look.too_short, 'line')} of a single token would be left out: nothing is there to predict."
     st.markdown(half + short)
+    if look.longest_tokens > look.lengths[-1][0] + look.lengths[0][1]:
+        st.caption("The last bar holds all of the longest lines.")
     st.vega_lite_chart(
         lengths_chart(look.lengths, look.block_size),
         alt=f"How many lines have how many tokens. {half} {look.cut:,} are longer than {look.block_size:,}.",

@@ -31,7 +31,7 @@ def show(store: RunStore, chosen: Chosen, look: Look, between: Between | None) -
     assert chosen.main is not None
     with st.container(border=True, key="data-split"):
         made: Cleaned | None = st.session_state.get(_MADE)
-        if made is not None and (made.path, made.column) == (chosen.main.path, chosen.column):
+        if made is not None and _is_about(made, chosen):
             written = answer(store, made, Written, chosen.main, "Dividing the text …", chosen.check)
             if written is not None:
                 _written(store, written)
@@ -73,6 +73,14 @@ def show(store: RunStore, chosen: Chosen, look: Look, between: Between | None) -
                 on_click=_make,
                 args=(store, chosen, "once"),
             )
+
+
+def _is_about(made: Cleaned, chosen: Chosen) -> bool:
+    """Whether what was written came from the files that are chosen now."""
+    assert chosen.main is not None
+    check = None if chosen.check is None else chosen.check.path
+    of_these = made.how == "once" or made.held_out == check
+    return of_these and (made.path, made.column) == (chosen.main.path, chosen.column)
 
 
 def _button(store: RunStore, chosen: Chosen, how: How, label: str = "Make a clean split") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from bcecore.store.evaluations import SplitTexts
 from tests.browser.conftest import Dashboard
+from tests.browser.reading import settled as drawn
 from tests.ui.evaluated import evaluated, run_with_training
 
 TEXTS = [f"Text {n} of a few ends here" for n in range(12)]
@@ -59,3 +61,24 @@ def test_nothing_serious(page: Page, dashboard: Dashboard, theme: Any) -> None:
         expect(page.get_by_text(there, exact=False).first).to_be_visible()
         expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
         assert settled(page) == [], address
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_serious_about_data(page: Page, dashboard: Dashboard, theme: Any, tmp_path: Path) -> None:
+    lines = [f"Line {n} of many says that {n} times {n} is {n * n}." for n in range(60)]
+    paths = [tmp_path / "learn.txt", tmp_path / "check.txt"]
+    for path, texts in zip(paths, (lines, lines[:40]), strict=True):
+        path.write_text("\n".join(texts), encoding="utf-8")
+    page.emulate_media(color_scheme=theme)
+    page.goto(f"{dashboard.url}/Data")
+    expect(page.get_by_text("Drop a file above, or choose one.")).to_be_visible()
+    assert settled(page) == [], "empty"
+    page.locator(".st-key-uploader-data input[type=file]").set_input_files(paths)
+    expect(page.get_by_text("All 40 checking lines are in the text to learn from")).to_be_visible()
+    for part in ("In both", "Lengths", "Scripts", "Filter"):
+        page.get_by_role("radio", name=part).click()
+        drawn(page)
+        assert settled(page) == [], part
+    page.get_by_role("button", name="Make a clean split").click()
+    expect(page.get_by_text("20 lines to learn from, 40 lines to check on")).to_be_visible()
+    assert settled(page) == [], "divided"

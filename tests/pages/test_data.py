@@ -34,7 +34,7 @@ def data(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
 
 
 def _seen(markdown: str) -> str:
-    return re.sub(r"\\([^\w\s])", r"\1", markdown)
+    return re.sub(r"\\([^a-zA-Z0-9\s])", r"\1", markdown)
 
 
 def _said(app: AppTest) -> str:
@@ -107,6 +107,10 @@ def test_one_file_is_divided_with_one_click(data: AppTest, tmp_path: Path, store
         "Download the text to learn from",
         "Download the text to check on",
     ]
+    # With another text to check on, it is not the answer any more.
+    data.selectbox(key="data:check").set_value("sample").run()
+    assert data.button(key="data-make").label == "Train on them"
+    data.selectbox(key="data:check").set_value(None).run()
     data.button(key="data-undo").click().run()
     assert data.button(key="data-make").label == "Make a clean split"
     assert (tmp_path / "mine.txt").read_text(encoding="utf-8") == LINES
@@ -133,7 +137,7 @@ def test_copies_are_shown_and_can_be_left_out(data: AppTest, tmp_path: Path) -> 
         "The same": "word for word",
     }
     data.button(key="data-once").click().run()
-    assert f"80 lines to learn from, {copies} lines left out." in _said(data) or "81 lines to learn from" in _said(data)
+    assert re.search(rf"8[01] lines to learn from, {copies} lines left out\.", _said(data))
 
 
 def test_every_part_has_something_to_say(data: AppTest, tmp_path: Path, store: RunStore) -> None:
@@ -153,7 +157,7 @@ def test_every_part_has_something_to_say(data: AppTest, tmp_path: Path, store: R
     assert list(data.table[0].value.index) == ["Latin", "Cyrillic"]
     _look_at(data, "Filter")
     said = _said(data)
-    assert "It would leave out 3 of 85 lines (3.5 %)." in said
+    assert "It would leave out 3 of 85 lines (3.5 %)." in said.replace("**", "")
     for reason in ("1 line: too short", "1 line: one character over and over", "1 line: mostly symbols"):
         assert reason in said
     data.number_input(key="data:min-characters").set_value(1).run()
