@@ -38,6 +38,7 @@ BCE_WORDS: dict[BceKind, str] = {
 """What BCE's kind is called in the table."""
 DEFAULT_COLUMNS = (
     "status",
+    "findings",
     "progress",
     "ce.last",
     "loss.last",
@@ -46,7 +47,6 @@ DEFAULT_COLUMNS = (
     "perplexity",
     "bce",
     "trend",
-    "findings",
     "when",
 )
 DEFAULT_ORDER = "when"
@@ -291,7 +291,7 @@ def _gravity(tally: Tally | None) -> Value:
 
 
 def findings_cell(tally: Tally | None) -> str | None:
-    """`✕ 1 serious, ▲ 2 warnings`, `✓ none`; None where that is not known."""
+    """`✕ 1 serious, ▲ 2 warnings`, `· 1 note`, `✓ none`; None where that is not known."""
     if tally is None:
         return None
     parts = [
@@ -299,7 +299,8 @@ def findings_cell(tally: Tally | None) -> str | None:
         for number, sign, word in (
             (tally.serious, SEVERITY_WORDS["B"].sign, "serious"),
             (tally.warnings, SEVERITY_WORDS["W"].sign, "warning"),
-            (tally.notes, SEVERITY_WORDS["N"].sign, "note"),
+            # Nearly every run has a note; beside something graver it only takes room.
+            (0 if tally.serious or tally.warnings else tally.notes, SEVERITY_WORDS["N"].sign, "note"),
         )
         if number
     ]

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 
 from bcecore.config import RunConfig
+from bcecore.findings.finding import Finding
 from bcecore.report.chart_lines import Axis
 from bcecore.report.charts import Figure, Mark, View, draw
 from bcecore.report.palette import BCE_OFF, BCE_ON
 from bcecore.report.run_figures import RunLines, extent_of, overlay_figures, run_figures
 from bcecore.store.columns import Columns, block_of
+from bcecore.store.history import History
+from bcecore.store.runs import RunStore
 from bcecore.store.trainer_log import merged, read_trainer_log
-from tests.examples import example_config, training_lines
+from tests.examples import example_config, example_run, training_lines
 
 OURS = ["loss", "gap", "grad-norm", "learning-rate", "bce-weight", "bce-loss", "bce-components"]
 
@@ -232,3 +235,30 @@ def test_a_check_of_a_log_from_elsewhere_is_not_called_held_out() -> None:
     assert [trace.name for trace in run_figures(log)[0].traces] == ["loss", "check loss (eval)"]
     (figure,) = overlay_figures([RunLines("a", "#111111", log, "other"), RunLines("b", "#222222", log)], ["eval_loss"])
     assert (figure.title, figure.unit) == ("Check loss (eval)", "value")
+
+
+def test_a_finding_is_marked_on_the_charts_of_its_keys_only(store: RunStore) -> None:
+    run_id = example_run(store)
+    history = History(store.directory(run_id))
+    history.refresh()
+
+    def found(rule: str, *keys: str) -> Finding:
+        return Finding(
+            id=rule, severity="W", subject=run_id, numbers={}, sentence="", what_to_do="", steps=(30, 40), keys=keys
+        )
+
+    def marked(finding: Finding) -> dict[str, list[int]]:
+        figures = run_figures(history, store.config(run_id), [], [finding])
+        return {figure.key: [mark.step for mark in figure.marks] for figure in figures if figure.marks}
+
+    assert marked(found("exploding-grad", "grad_norm")) == {"grad-norm": [30, 40]}
+    assert marked(found("loss-spike", "loss")) == {"loss": [30, 40], "gap": [30, 40]}
+    assert marked(found("divergence", "eval_loss")) == {"loss": [30, 40]}
+    assert len(marked(found("non-finite"))) == len(run_figures(history, store.config(run_id)))
+    # Without BCE the loss is CE, and drawn as that.
+    off = example_run(store, config=example_config(bce__enabled=False))
+    history = History(store.directory(off))
+    history.refresh()
+    figures = run_figures(history, store.config(off), [], [found("loss-spike", "loss")])
+    assert [figure.key for figure in figures if figure.marks] == ["loss"]
+    assert {mark.name for figure in figures for mark in figure.marks} == {"Loss spike"}

@@ -132,7 +132,7 @@ def test_every_part_of_it_is_there() -> None:
     assert "−0.0200 (95 %: −0.0340 to −0.00600)" in text
     assert "| bits per byte on val | −0.0100 (95 %: −0.0200 to 0) | 0.1000 |" in text
     assert "| 1. No finding forbids the comparison. | no |" in text
-    assert "**too-small.** It is small. Add text." in text
+    assert "**Little text to check on.** It is small. Add text." in text
     assert "| off (reference) | Use BCE: off |" in text and "| Planned looks | at 2 seeds |" in text
     assert "3 documents of “val” are also in the training text and do not count" in text
     assert "python -m bcecore study create --like 20261122-120000-a-study-0a1b --wait" in text

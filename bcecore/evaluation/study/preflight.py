@@ -18,13 +18,12 @@ FEWEST_DOCUMENTS = 2
 
 
 class RefusedError(RunError):
-    """A study that may not be launched, with everything that was noticed."""
+    """A study that may not be launched, with everything that forbids it."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
-        """`findings`: everything that was noticed."""
-        self.findings = tuple(findings)
-        forbids = [f"({each.id}) {each.sentence} {each.what_to_do}" for each in findings if each.blocks]
+        forbids = [f"({each.id}) {each.sentence} {each.what_to_do}" for each in findings]
         super().__init__("This study cannot be launched.\n" + "\n".join(forbids))
+        self.findings = tuple(findings)
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def preflight(ready: Prepared, accepted: Collection[str] = ()) -> Preflight:
         {split.name: split.texts for split in ready.splits},
     )
     if any(finding.id not in accepted for finding in found.blocking):
-        raise RefusedError(found.findings)
+        raise RefusedError(found.blocking)
     for name, overlap in found.overlaps.items():
         if len(overlap.clean) < FEWEST_DOCUMENTS:
             raise RunError(

@@ -17,6 +17,7 @@ from bcecore.evaluation.study.preflight import RefusedError
 from bcecore.evaluation.study.progress import progress
 from bcecore.jobs import queue
 from bcecore.settings import differences
+from bcecore.store.acknowledged import read
 from bcecore.store.evaluations import EvaluationStore
 from bcecore.store.runs import RunStore
 from bcecore.store.studies import StudyStore, cell
@@ -239,3 +240,19 @@ def test_a_draft_with_other_texts_is_read(asleep: RunStore, tmp_path: Path) -> N
     assert len(found.splits[0].texts) == 9 and found.checked.text is first.checked.text
     shorter = prepared(draft(asleep, **{"data.block_size": 8}), tmp_path, first)
     assert shorter.checked.config.data.block_size == 8 and shorter.splits[0].block_size == 8
+
+
+def test_a_finding_that_was_accepted_forbids_no_launch_and_the_study_keeps_the_reason(asleep: RunStore) -> None:
+    wrong = {"model.causal": False}
+    with pytest.raises(RefusedError, match=r"\(future-leak\)"):
+        create(asleep, draft(asleep, **wrong), accepted={"overlap": "another rule"})
+    with pytest.raises(RunError, match="Say why"):
+        create(asleep, draft(asleep, **wrong), accepted={"future-leak": " "})
+    with pytest.raises(RunError, match="Nothing was noticed that is called overlap"):
+        create(asleep, draft(asleep, **wrong), accepted={"future-leak": "it repeats the report", "overlap": "why not"})
+    assert StudyStore(asleep).ids() == []
+    plan = create(asleep, draft(asleep, **wrong), accepted={"future-leak": "it repeats the report"})
+    assert "future-leak" in [finding["id"] for finding in plan.findings]
+    (kept,) = read(StudyStore(asleep).directory(plan.id))
+    assert (kept.id, kept.reason, kept.of_plan) == ("future-leak", "it repeats the report", True)
+    assert StudyStore(asleep).alteration(plan.id) is None

@@ -18,7 +18,11 @@ from bcecore.evaluation.study.creating import create
 from bcecore.evaluation.study.drafting import HeldOut, arm_of, known_arm
 from bcecore.evaluation.study.material import study_material
 from bcecore.evaluation.study.progress import progress
-from bcecore.evaluation.study.verdicts import look_again, outcome_of, take_due_looks
+from bcecore.evaluation.study.verdicts import can_be_accepted, look_again, outcome_of, take_due_looks
+from bcecore.evaluation.verdict import Verdict
+from bcecore.report.markdown import as_markdown
+from bcecore.report.study_report import study_report
+from bcecore.store.acknowledged import acknowledge, withdraw
 from bcecore.store.evaluations import EvaluationStore
 from bcecore.store.runs import RunStore
 from bcecore.store.studies import StudyPlan, StudyStore, cell
@@ -249,3 +253,69 @@ def test_nor_does_a_plan_that_was_changed_behind_its_verdict(asleep: RunStore) -
         take_due_looks(asleep, plan.id)
     path.write_text(original)
     assert take_due_looks(asleep, plan.id) == taken
+
+
+def test_what_was_accepted_of_the_plan_forbids_no_verdict_and_the_verdict_states_it(asleep: RunStore) -> None:
+    reason = "it repeats the report"
+    plan = create(asleep, draft(asleep, **FIVE, **{"model.causal": False}), accepted={"future-leak": reason})
+    finish_all(asleep, plan, {"active": -0.2})
+    (found,) = looked_at(asleep, plan).comparisons
+    assert found.verdict.kind == "better" and found.verdict.blocked_by == ()
+    assert found.verdict.headline.startswith("Better with BCE: ")
+    assert "Despite this: the model sees the words" in found.verdict.headline and reason in found.verdict.headline
+    assert reason in found.verdict.reasons[0].sentence and not found.verdict.reasons[0].applies
+    report = as_markdown(study_report(study_material(asleep, plan.id), {}))
+    assert f"because: {reason}" in report and "Despite this" in report
+
+    # It stands as long as it is accepted.
+    directory = StudyStore(asleep).directory(plan.id)
+    withdraw(directory, "future-leak")
+    assert "not accepted any more" in (study_material(asleep, plan.id).alteration or "")
+    with pytest.raises(RunError, match="not accepted any more"):
+        take_due_looks(asleep, plan.id)
+    for finding in found.findings:
+        acknowledge(directory, finding, reason)
+    assert study_material(asleep, plan.id).alteration is None
+
+
+def test_even_tampering_can_be_accepted_and_the_verdict_says_so(asleep: RunStore) -> None:
+    plan = create(asleep, draft(asleep, **FIVE))
+    finish_all(asleep, plan, {"active": -0.2})
+    run_id = StudyStore(asleep).state(plan.id).runs[cell("active", 2)]
+    save_file({"w": np.array([2, 1], dtype=np.float32)}, asleep.directory(run_id) / "model" / "model.safetensors")
+    (found,) = looked_at(asleep, plan).comparisons
+    assert found.verdict.kind == "blocked"
+    (tampered,) = [finding for finding in found.findings if finding.blocks]
+    directory = StudyStore(asleep).directory(plan.id)
+    acknowledge(directory, tampered, "the disk was restored from a copy")
+    assert looked_at(asleep, plan).comparisons[0].verdict.kind == "blocked"  # a look is taken once
+    (look,) = look_again(asleep, plan.id).looks
+    (found,) = outcome_of(look).comparisons
+    assert found.verdict.kind == "better"
+    assert "accepted because “the disk was restored from a copy”" in found.verdict.headline
+    # Weights that were changed once more are another matter.
+    save_file({"w": np.array([3, 1], dtype=np.float32)}, asleep.directory(run_id) / "model" / "model.safetensors")
+    assert found.verdict.despite == Verdict.from_json(found.verdict_values).despite
+
+
+def test_where_there_is_nothing_to_compare_nothing_can_be_accepted(asleep: RunStore) -> None:
+    plan = create(asleep, draft(asleep))
+    run_id = StudyStore(asleep).state(plan.id).runs[cell("active", 2)]
+    fail(asleep, run_id, "The loss is no number.", kind="non-finite", step=3)
+    finish_all(asleep, plan, {}, seeds=(1,))
+    finish(asleep, plan, "off", 2)
+    (found,) = looked_at(asleep, plan).comparisons
+    broken = [finding for finding in found.findings if finding.blocks]
+    assert broken and not any(map(can_be_accepted, broken))
+    for finding in broken:
+        acknowledge(StudyStore(asleep).directory(plan.id), finding, "never mind")
+    (look,) = look_again(asleep, plan.id).looks
+    assert outcome_of(look).comparisons[0].verdict.kind == "blocked"
+
+
+def test_a_verdict_from_before_anything_could_be_accepted_is_read(asleep: RunStore) -> None:
+    plan = create(asleep, draft(asleep, **FIVE))
+    finish_all(asleep, plan, {"active": -0.2})
+    (found,) = looked_at(asleep, plan).comparisons
+    values = {key: value for key, value in found.verdict_values.items() if key != "despite"}
+    assert Verdict.from_json(values) == found.verdict
