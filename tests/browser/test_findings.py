@@ -29,7 +29,9 @@ def _fill(page: Page, label: str, value: str) -> None:
 
 def _upload(page: Page, title: str, path: Path) -> None:
     """Give a file to the uploader of a text."""
-    page.get_by_role("radiogroup", name=title).get_by_text("Upload a file", exact=True).click()
+    choice = page.get_by_role("radiogroup", name=title).get_by_text("Upload a file", exact=True)
+    expect(choice).to_be_visible()  # the browser fetches this kind of field after it has drawn the words around it
+    choice.click()
     settled(page)
     uploader = page.get_by_test_id("stFileUploader").filter(has_text=f"{title}, one example a line")
     uploader.locator("input[type=file]").set_input_files(path)
