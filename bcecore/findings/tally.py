@@ -38,10 +38,10 @@ def tally_of(record: RunRecord) -> Tally | None:
     return tally
 
 
-def keep_tally(store: RunStore, record: RunRecord, findings: Iterable[Finding]) -> None:
-    """Keep how many findings a run has, if it is over and that is not known yet."""
+def keep_tally(store: RunStore, record: RunRecord, findings: Iterable[Finding]) -> RunRecord:
+    """Keep how many findings a run has, if it is over and that is not known yet; returns its record then."""
     if not record.is_over:
-        return
+        return record
     accepted = acknowledged.read(store.directory(record.id))
     found = list(findings)
     standing = [each.severity for each in found if acknowledged.acknowledgement_of(each, accepted) is None]
@@ -56,11 +56,13 @@ def keep_tally(store: RunStore, record: RunRecord, findings: Iterable[Finding]) 
     # It only saves looking again: a folder that may not be written to is no reason to fail.
     if tally != record.tally:
         with suppress(OSError, BceError):
-            store.update(record.id, durable=False, tally=tally)
+            return store.update(record.id, durable=False, tally=tally)
+    return record
 
 
-def look_over(store: RunStore, record: RunRecord) -> None:
-    """Look over a run that is over, and keep how many findings it has. Raises RunError where that cannot be done.
+def look_over(store: RunStore, record: RunRecord) -> RunRecord:
+    """Look over a run that is over, and keep how many findings it has; returns its record then. Raises RunError where
+    that cannot be done.
 
     Of a run with large texts nothing is kept: only who waits for it, on its page, gets to know all.
     """
@@ -68,5 +70,4 @@ def look_over(store: RunStore, record: RunRecord) -> None:
     history.refresh()
     watch = Watch(store, record.id)
     found = watch.look(history)
-    if not watch.is_reading:
-        keep_tally(store, record, found)
+    return record if watch.is_reading else keep_tally(store, record, found)

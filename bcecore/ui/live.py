@@ -116,8 +116,8 @@ def findings_of(store: RunStore, run_id: str) -> Found:
 class Looked(NamedTuple):
     """What came of looking runs over."""
 
-    done: int
-    """Runs that were looked over now."""
+    records: list[RunRecord]
+    """In the order given, with what is known of them now."""
     left: int
     """Those for which no time was left."""
 
@@ -133,18 +133,17 @@ def look_over_some(store: RunStore, records: Sequence[RunRecord], *, seconds: fl
     """
     until = time.monotonic() + seconds
     tried = _tried.setdefault(store.root, {})
-    done = left = 0
+    found, left = [], 0
     for record in records:
-        if not record.is_over or tried.get(record.id) is record or tally_of(record) is not None:
-            continue
-        if time.monotonic() >= until:
-            left += 1
-            continue
-        with suppress(BceError, OSError):
-            look_over(store, record)
-        tried[record.id] = record
-        done += 1
-    return Looked(done, left)
+        if record.is_over and tried.get(record.id) is not record and tally_of(record) is None:
+            if time.monotonic() < until:
+                tried[record.id] = record
+                with suppress(BceError, OSError):
+                    record = look_over(store, record)
+            else:
+                left += 1
+        found.append(record)
+    return Looked(found, left)
 
 
 # -- the rows of the run table

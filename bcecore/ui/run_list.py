@@ -40,7 +40,7 @@ from bcecore.store.runs import RunStore, said_by
 from bcecore.store.summary import BCE_KINDS
 from bcecore.ui import news
 from bcecore.ui.actions import attempt
-from bcecore.ui.live import Looked, look_over_some, table_rows
+from bcecore.ui.live import look_over_some, table_rows
 from bcecore.ui.page import COMPARE_PAGE, RUNS_PARAMETER, open_run
 from bcecore.ui.study_link import study_name
 from bcecore.ui.words import STATUS_WORDS, count, plain
@@ -83,21 +83,19 @@ def show(store: RunStore, records: Sequence[RunRecord]) -> bool:
         query = _search_and_filters(store, records)
         found = matching(rows, query)
         codes, order, descending = _columns_and_order(rows)
-    looked = Looked(0, 0)
+    left = 0
     if found:
         listed = sum(query.archived or not record.archived for record in records)
         ordered = in_order(found, order, descending=descending)
-        shown = _found(store, ordered, listed, codes, order, descending, baseline)
-        if "findings" in codes:
-            looked = look_over_some(store, shown, seconds=_LOOKING_SECONDS)
+        left = _found(store, ordered, listed, codes, order, descending, baseline)
     else:
         _nothing_found(records, query)
     if unread:
         st.caption(f"The logs of {count(unread, 'run')} are still being read; what they hold appears bit by bit.")
-    if looked.left:
-        are = "is" if looked.left == 1 else "are"
-        st.caption(f"{count(looked.left, 'run')} {are} still to be looked over for findings.")
-    return unread > 0 or any(looked)
+    if left:
+        are = "is" if left == 1 else "are"
+        st.caption(f"{count(left, 'run')} {are} still to be looked over for findings.")
+    return unread > 0 or left > 0
 
 
 def _baseline(store: RunStore, rows: Sequence[Row]) -> Row | None:
@@ -259,13 +257,17 @@ def _found(
     order: Column,
     descending: bool,
     baseline: Row | None,
-) -> list[RunRecord]:
-    """Returns the runs that are in sight."""
+) -> int:
+    """Returns how many of the runs in sight have still to be looked over."""
     bar = st.container(horizontal=True, vertical_alignment="center", key="runs-bar")
     table = st.container(key="runs-table")
     pages = -(-len(found) // PAGE_ROWS)
     page = st.pagination(pages, key=_PAGE, bind="query-params") if pages > 1 else 1
     shown = found[(page - 1) * PAGE_ROWS : page * PAGE_ROWS]
+    left = 0
+    if "findings" in codes:
+        records, left = look_over_some(store, [row.record for row in shown], seconds=_LOOKING_SECONDS)
+        shown = [row._replace(record=record) for row, record in zip(shown, records, strict=True)]
     ticked = [row.record for row in shown if row.record.id in st.session_state.get(_TICKED, ())]
     with bar:
         if ticked:
@@ -279,7 +281,7 @@ def _found(
         worked_out = [row.record.name for row in shown if row.log.ce_is_worked_out]
         if worked_out and not _OF_CE.isdisjoint(codes):
             st.caption(plain(worked_out_words(worked_out)))
-    return [row.record for row in shown]
+    return left
 
 
 def _shown_words(shown: int, page: int, found: int, listed: int) -> str:

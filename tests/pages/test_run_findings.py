@@ -143,7 +143,6 @@ def test_home_counts_what_it_has_looked_over(app: AppTest, store: RunStore) -> N
     example_run(store, "running", name="at work", last_line=BROKEN)
     app.run()
     assert not app.exception
-    app.run()
     table = app.dataframe[0].value.set_index("name")["findings"]
     assert table["faulty"] == "✕ 1 serious, ▲ 1 warning"
     assert table["sound"] in ("✓ none", "· 1 note")
