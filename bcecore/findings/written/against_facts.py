@@ -179,16 +179,22 @@ def _weight(row: Cells, found: Sequence[Figure], log: RunLog, ledger: Ledger) ->
     known += [float(steps[after] - steps[before]) for before, after in pairwise(ends)]
     left = [one for one in found if not any(one.fits(truth) for truth in known)]
     ledger.right(_spot(row, one) for one in found if one not in left)
-    if len(left) == 2 and left[1].value and left[1].fits((left[0].value - base) / late if late else np.nan):
-        ledger.right(_spot(row, one) for one in left)
-        return
-    if len(left) == 1 and left[0].fits((max(one.value for one in found) - base) / late if late else np.nan):
-        ledger.right([_spot(row, left[0])])
-        return
+    if late and (pair := _rise(found, base, late)) is not None:
+        # A maximum that the run did not come to shows in how steep the way to it is.
+        ledger.right(_spot(row, one) for one in pair)
+        left = [one for one in left if one not in pair]
     group = "BCE weight"
     what = f"it is {base:.6g} at step {at:,.0f}, then changes by {late:.6g} a step, and is {values[-1]:.6g} at the end"
     for one in left:
         ledger.wrong(_spot(row, one), "schedule", group, "", log.source, f"In the log {what}.")
+
+
+def _rise(found: Sequence[Figure], base: float, late: float) -> tuple[Figure, Figure] | None:
+    """A maximum and a span, as printed, that give the last slope."""
+    pairs = ((top, span) for top in found for span in found if top is not span)
+    return next(
+        ((top, span) for top, span in pairs if top.value != base and span.fits((top.value - base) / late)), None
+    )
 
 
 # -- what has to agree with each other

@@ -134,9 +134,7 @@ def check_values(table: WrittenTable, log: RunLog, ledger: Ledger) -> None:
     """A table with a row for each quantity: at the one step that its heading names, or at those that its cells name."""
     prefix = match[1] if (match := _PREFIX.search(table.context)) else ""
     of_a_check = bool(prefix) or is_of_a_check(table.title)
-    at_step = step_named(table.caption)
-    if at_step is None:
-        at_step = next((step for title in reversed(table.section) if (step := step_named(title)) is not None), None)
+    at_step = table_step(table)
     for row in table.rows:
         key = _key(row.cells[0] if row.cells else "", prefix, log, of_a_check)
         for at, header in enumerate(table.header[1:], 1):
@@ -149,6 +147,12 @@ def check_values(table: WrittenTable, log: RunLog, ledger: Ledger) -> None:
                 _ends(row, at, key, log, ledger)
             elif at_step is not None and len(found := figures_in(row.cells[at])) == 1:
                 check_row(None, at_step, [Claim(Spot(row.line, at, found[0].start), found[0], key)], log, ledger)
+
+
+def table_step(table: WrittenTable) -> int | None:
+    """The step whose values a table has, by its caption or the headings above it."""
+    titles = (table.caption, *reversed(table.section))
+    return next((step for title in titles if (step := step_named(title)) is not None), None)
 
 
 def _key(label: str, prefix: str, log: RunLog, of_a_check: bool) -> str | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bcecore.findings.written.against_facts import check_facts
-from bcecore.findings.written.against_log import check_steps, check_values, step_column
+from bcecore.findings.written.against_log import check_steps, check_values, step_column, table_step
 from bcecore.findings.written.against_measured import check_count, check_measured, counts_in, entries
 from bcecore.findings.written.document import Written, WrittenTable, parse
 from bcecore.findings.written.evidence import Evidence
 from bcecore.findings.written.figures import figures_in
 from bcecore.findings.written.in_prose import PROSE_CELL, check_passage
 from bcecore.findings.written.ledger import Check, Ledger, Place, Spot
-from bcecore.findings.written.words import split_named
+from bcecore.findings.written.words import is_of_a_check, split_named
 
 
 def check_report(markdown: str, evidence: Evidence) -> Check:
@@ -23,7 +23,7 @@ def check_report(markdown: str, evidence: Evidence) -> Check:
                 check_steps(table, evidence.log, ledger)
             else:
                 check_values(table, evidence.log, ledger)
-                if len(table.header) == 2:
+                if len(table.header) == 2 and table_step(table) is None and not is_of_a_check(table.title):
                     check_facts(table, evidence.log, ledger)
         _counts(table, evidence, ledger)
     check_measured(entries(written, evidence), evidence, ledger)

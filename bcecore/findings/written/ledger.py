@@ -131,7 +131,7 @@ def like(figure: Figure, truth: float) -> str:
     sign = "+" if text.startswith("+") and truth >= 0 else ""
     percent = "%" if figure.percent else ""
     if "e" in text:
-        return f"{sign}{truth:.6g}{percent}"
+        return f"{sign}{truth:.7g}{percent}"
     decimals = len(text.rstrip("%").strip().partition(".")[2])
     shown = f"{sign}{truth:,.{decimals}f}{percent}"
     # What would look the same as what is wrong gets the digits that tell them apart.
