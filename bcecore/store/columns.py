@@ -17,6 +17,8 @@ Mask = npt.NDArray[np.bool_]
 
 _FIRST_CAPACITY = 256
 _GROWTH = 1.25
+_STAMPS = ("epoch", "time")
+"""When a line was written: each line of a row says so anew."""
 
 
 class Series(NamedTuple):
@@ -103,6 +105,8 @@ class Columns:
         self._columns: dict[str, _Growing] = {}
         # A value that is missing is NaN; those that are there and NaN are few, and are remembered here by their step.
         self._nan: dict[str, set[int]] = {}
+        self.rewrites = 0
+        """Grows when anything but adding behind the end was done: what was taken from earlier rows is out of date."""
 
     def __len__(self) -> int:
         return self._length
@@ -123,17 +127,26 @@ class Columns:
             return np.full(self._length, np.nan)
         return self._columns[key].view(self._length)
 
-    def present(self, key: str) -> Mask:
-        """At which rows the key was logged, non-finite values included."""
-        mask: Mask = ~np.isnan(self.column(key))
+    def present(self, key: str, start: int = 0) -> Mask:
+        """At which rows, from row `start` on, the key was logged, non-finite values included."""
+        mask: Mask = ~np.isnan(self._from(key, start))
         if logged := self._nan.get(key):
-            mask[np.searchsorted(self.steps, np.fromiter(logged, dtype=np.int64))] = True
+            rows = np.searchsorted(self.steps, np.fromiter(logged, dtype=np.int64)) - start
+            mask[rows[rows >= 0]] = True
         return mask
 
-    def series(self, key: str) -> Series:
-        """The rows at which the key was logged."""
-        mask = self.present(key)
-        series = Series(self.steps, self.column(key), self.column("epoch"), self.column("time"))
+    def _from(self, key: str, start: int) -> Values:
+        """The values of a key from row `start` on, at a cost that does not depend on the rows before."""
+        if key not in self._columns:
+            return np.full(self._length - start, np.nan)
+        return self._columns[key].view(self._length)[start:]
+
+    def series(self, key: str, start: int = 0) -> Series:
+        """The rows, from row `start` on, at which the key was logged."""
+        mask = self.present(key, start)
+        series = Series(
+            self.steps[start:], self._from(key, start), self._from("epoch", start), self._from("time", start)
+        )
         if not mask.any():
             return series.at(mask)
         # Most keys are there from some step on and without a gap: then nothing has to be copied.
@@ -162,6 +175,7 @@ class Columns:
 
     def truncate(self, beyond: int) -> None:
         """Drop the rows of all steps after `beyond`."""
+        self.rewrites += 1
         self._length = int(np.searchsorted(self.steps, beyond, side="right"))
         for key in list(self._columns):
             self._columns[key].clear_beyond(self._length)
@@ -175,6 +189,7 @@ class Columns:
             return
         new_steps, rows = _rows(block.steps)
         if self._length and new_steps[0] <= self.steps[-1]:
+            self.rewrites += self._changes_rows(block)
             rows = self._make_room(new_steps)[rows]
         else:
             start = self._length
@@ -191,6 +206,21 @@ class Columns:
             given = values if everywhere else values[mask]
             column[at] = given  # where a row occurs twice, numpy keeps the last
             self._remember_nan(key, block.steps if everywhere else block.steps[mask], given)
+
+    def _changes_rows(self, block: Block) -> bool:
+        """Whether lines that are not all behind the end change what is there.
+
+        The values of a check join the last row, which has none of them yet: that changes nothing.
+        """
+        last = int(self.steps[-1])
+        if block.steps.min() < last:
+            return True
+        at_last = block.steps == last
+        return any(
+            bool(mask[at_last].any()) and bool(self.present(key, self._length - 1)[0])
+            for key, mask in block.present.items()
+            if key in self._columns and key not in _STAMPS
+        )
 
     def _make_room(self, new_steps: Steps) -> npt.NDArray[np.intp]:
         """Insert rows for steps that come before the end; returns the row of each of `new_steps`."""

@@ -40,6 +40,7 @@ class History:
         self._read_files: tuple[tuple[str, int, int], ...] = ()
         self.version = 0
         """Grows with every change: what was made from an earlier one is out of date."""
+        self._rewrites = 0
         self.notes: tuple[str, ...] = ()
         """Sentences about what had to be mended in the files."""
 
@@ -70,7 +71,12 @@ class History:
         return changed
 
     def _start_anew(self) -> None:
-        self._columns, self._unreadable, self._read_files = Columns(), 0, ()
+        self._replace(Columns())
+        self._unreadable, self._read_files = 0, ()
+
+    def _replace(self, columns: Columns) -> None:
+        self._rewrites += self._columns.rewrites + 1
+        self._columns = columns
 
     def _read_logs(self) -> bool:
         paths = sorted((self._directory / IMPORTED_DIRECTORY).glob("*.json*"))
@@ -92,7 +98,7 @@ class History:
         columns = Columns()
         columns.add(merged(logs))
         columns.add(self._columns.block())  # what the live log has is the newer
-        self._columns = columns
+        self._replace(columns)
         return True
 
     def _needs_state(self) -> bool:
@@ -118,6 +124,11 @@ class History:
     # -- what was read
 
     @property
+    def rewrites(self) -> int:
+        """Grows when anything but new rows behind the last came: a reader of new rows has to begin anew."""
+        return self._rewrites + self._columns.rewrites
+
+    @property
     def steps(self) -> Steps:
         """The logged steps, in order."""
         return self._columns.steps
@@ -131,9 +142,9 @@ class History:
         """The values of a key at all logged steps; NaN where there is none."""
         return self._columns.column(key)
 
-    def series(self, key: str) -> Series:
-        """The steps at which a key was logged, and what; empty for an unknown key."""
-        return self._columns.series(key)
+    def series(self, key: str, start: int = 0) -> Series:
+        """The steps at which a key was logged, from row `start` on, and what; empty for an unknown key."""
+        return self._columns.series(key, start)
 
     @property
     def last(self) -> dict[str, float]:
