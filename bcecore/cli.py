@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bcecore import bootstrap, cli_compare, cli_evaluate, cli_import, cli_report, cli_runs, cli_study
+from bcecore import bootstrap, cli_compare, cli_diagnose, cli_evaluate, cli_import, cli_report, cli_runs, cli_study
 from bcecore.config import RunConfig
 from bcecore.errors import BceError, ConfigError
 from bcecore.recipes import DEFAULT_RECIPE, load_recipe, recipe_names
@@ -95,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_import.add_commands(commands)
     cli_report.add_commands(commands)
     cli_compare.add_command(commands)
+    cli_diagnose.add_command(commands)
     cli_study.add_commands(commands)
 
     settings = commands.add_parser("settings", help="list every setting with its help")

@@ -88,9 +88,11 @@ def _sentence(group: Sequence[Mismatch]) -> str:
         case "perplexity":
             pairs = dict.fromkeys(f"{one.claimed} has to be {one.true}" for one in group)
             return f"{_perplexities(len(pairs))} of a loss with BCE’s term in it, not of CE: {listed(list(pairs))}."
+        case "percentage" | "weight" | "contradiction":
+            return first.why
         case _:
             claims = " and ".join(dict.fromkeys(one.claimed for one in group[:_MOST_SHOWN]))
-            return f"“{claims}” is not so. {first.why}"
+            return f"it says {claims}. {first.why}"
 
 
 def _perplexities(number: int) -> str:

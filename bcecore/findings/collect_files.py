@@ -10,11 +10,12 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from bcecore.errors import BceError, RunError, TextError
+from bcecore.findings.collect import lines
 from bcecore.findings.written.evidence import Evidence, Measured, RunLog
 from bcecore.store.columns import Columns
 from bcecore.store.history import IMPORTED_DIRECTORY, History
@@ -82,6 +83,8 @@ class Files:
     subject: str
     """What the findings are about: the name of the folder or file that was given."""
     log: RunLog | None = None
+    columns: Columns | None = None
+    """The values of the log, for the rules over its rows; None where others see to them."""
     stats: list[StatsSplit] = field(default_factory=list)
     results: list[Measured] = field(default_factory=list)
     texts: list[TextFile] = field(default_factory=list)
@@ -125,6 +128,25 @@ def collect_files(paths: Sequence[Path], say: Say = lambda _: None) -> Files:
     if logs:
         files.log = _log(find_logs(logs), files)
     _tell_texts_apart(files)
+    return files
+
+
+def files_with_run(store: RunStore, run_id: str, paths: Sequence[Path], say: Say = lambda _: None) -> Files:
+    """Files that are to be held against one of our runs: its log and its training text are beside them.
+
+    A log among the files is refused: the run has its own. Raises RunError, and what `collect_files` raises.
+    """
+    files = collect_files(paths, say) if paths else Files(run_id)
+    if files.log is not None:
+        raise FilesError(
+            f"{files.log.source} is a log, and the run has its own. Leave it out, or give the log's path in place of "
+            "the run."
+        )
+    files.subject, files.log = run_id, run_log(store, run_id)
+    train = store.directory(run_id) / "data" / "train.jsonl"
+    if train.exists():
+        own = TextFile("the training text of the run", "training", tuple(lines(train)))
+        files.texts[:] = [own, *(replace(text, role="held out") for text in files.texts)]
     return files
 
 
@@ -249,6 +271,7 @@ def _log(found: Found, files: Files) -> RunLog:
     files.read += [source.name for source in found.sources]
     files.notes += found.notes
     columns = found.columns()
+    files.columns = columns
     source = found.newest_name
     return RunLog(source, columns, _borne([one.log for one in found.logs]), _facts(columns, found.newest.state))
 
@@ -276,7 +299,7 @@ def _facts(columns: Columns | History, state: Mapping[str, Any]) -> dict[str, tu
             facts[name] = (*facts.get(name, ()), *numbers)
 
     last = int(columns.steps[-1]) if len(columns.steps) else None
-    known("epochs", state.get("num_train_epochs"))
+    known("epochs", state.get("num_train_epochs"), *columns.series("epoch").values[-1:].tolist())
     known("batch_size", state.get("train_batch_size"))
     known("steps", state.get("max_steps"), state.get("global_step"), last)
     for name, key in (("wall_clock", "train_runtime"), ("steps_per_second", "train_steps_per_second")):

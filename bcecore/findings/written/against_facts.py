@@ -109,10 +109,13 @@ def _rate(row: Cells, found: Sequence[Figure], log: RunLog, ledger: Ledger) -> N
     """The peak and the warm-up of the learning rate: right if a schedule with them gives every logged value."""
     rates = log.series("learning_rate")
     rates = rates.at(np.isfinite(rates.values))
-    if not found or not len(rates):
+    if not len(rates):
         return
-    text, peak = row.cells[1], found[0]
-    warmup = next((one for one in found[1:] if _is_warmup(text, one)), None)
+    text = row.cells[1]
+    peak = next((one for one in found if 0 < one.value < 1), None)
+    if peak is None:
+        return
+    warmup = next((one for one in found if one is not peak and _is_warmup(text, one)), None)
     top = int(np.argmax(rates.values))
     highest, at = float(rates.values[top]), int(rates.steps[top])
     dense = len(rates) > 1 and int(rates.steps[1] - rates.steps[0]) == 1 and int(rates.steps[0]) == 1

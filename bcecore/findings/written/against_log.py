@@ -51,6 +51,8 @@ def check_steps(table: WrittenTable, log: RunLog, ledger: Ledger) -> None:
         None if at == column else quantity(header, log.values.keys, of_a_check=of_a_check)
         for at, header in enumerate(table.header)
     ]
+    # Two columns of one quantity are those of two runs, or of two arms: which of them is this run's is not said.
+    keys = [key if keys.count(key) == 1 else None for key in keys]
     for row in table.rows:
         cell = row.cells[column] if column < len(row.cells) else ""
         values = figures_in(cell)
@@ -141,7 +143,11 @@ def check_values(table: WrittenTable, log: RunLog, ledger: Ledger) -> None:
             if at >= len(row.cells) or key is None:
                 continue
             words = plain_words(header)
-            if " step " in words:
+            of_column = step_named(header)
+            if of_column is not None:
+                if len(found := figures_in(row.cells[at])) == 1:
+                    check_row(None, of_column, [Claim(Spot(row.line, at, found[0].start), found[0], key)], log, ledger)
+            elif " step " in words:
                 _value_and_step(row, at, key, log, ledger)
             elif " lowest " in words and " highest " in words:
                 _ends(row, at, key, log, ledger)

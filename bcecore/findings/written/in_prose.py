@@ -27,6 +27,7 @@ _TERMS = re.compile(
 )
 _MEAN_OF_RUN = re.compile(r"(?:mean over the run|aggregate[^.;]*?)[\s,(]*$", re.IGNORECASE)
 _PER_SECOND = re.compile(r"\s*(?:steps\s*/\s*s|steps per second|it/s)", re.IGNORECASE)
+_OF_ANOTHER = re.compile(r"\b(?:compared|versus|vs|than|previous|baseline|earlier run|other run)\b", re.IGNORECASE)
 _WHEN = re.compile(r"\s*when\s+(on|off)\b", re.IGNORECASE)
 
 
@@ -131,7 +132,7 @@ def _from_to(passage: Passage, clause: str, begin: int, figures: Sequence[Figure
     found = re.search(r"\bfrom\s+[~≈]?\s?(?=[-−\d])", clause)
     named = [one[0] for one in _TERMS.finditer(clause[: found.start()])] if found else []
     key = quantity(named[0]) if named else None
-    if found is None or key is None:
+    if found is None or key is None or _OF_ANOTHER.search(clause):
         return
     start = next((one for one in figures if one.start >= begin + found.end() - 1), None)
     series = log.series(key)

@@ -91,40 +91,39 @@ def _named(words: str) -> str | None:
 
 
 def fact(label: str) -> str | None:
-    """Which fact of a run a row of a table is about, by the words before its figures."""
-    words = plain_words(label)
-    for name, any_of in _FACTS:
-        if _has(words, *any_of):
-            return name
-    return None
+    """Which fact of a run a row of a table is about; None for a row that is about something else.
+
+    The whole label has to be one of the known ones: `Logging steps` are not the steps of a run.
+    """
+    words = plain_words(re.sub(r"\([^)]*\)", " ", label)).strip()
+    return next((name for name, labels in _FACTS.items() if words in labels), None)
 
 
-_FACTS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("batch_size", ("batch size", "batch")),
-    ("block_size", ("block size", "longest example", "max length", "sequence length", "context length")),
-    ("epochs", ("epochs",)),
-    ("learning_rate", ("learning rate", "lr")),
-    ("bce_weight", ("bce weight", "bce effective weight", "bce eff w")),
-    ("wall_clock", ("wall clock", "runtime", "wall time", "duration", "train runtime")),
-    ("steps_per_second", ("throughput", "pace", "steps per second", "steps s")),
-    ("tokens_per_second", ("tokens per second", "tokens s")),
-    ("final_loss", ("final train loss", "final training loss", "train loss", "training loss", "final loss")),
-    ("last_ce", ("last ce", "final ce")),
-    ("held_out", ("held out ce", "ce on checking text", "validation loss", "eval loss")),
-    ("parameters", ("parameters", "weights")),
-    ("seed", ("seed",)),
-    ("warmup_steps", ("warmup steps", "warm up steps", "warmup", "warm up")),
-    ("steps", ("steps", "optimizer steps", "total steps", "max steps", "global step")),
-    ("lines", ("lines", "examples", "documents")),
-)
+_FACTS: dict[str, frozenset[str]] = {
+    "batch_size": frozenset({"batch size", "train batch size", "training batch size", "per device batch size"}),
+    "block_size": frozenset({"block size", "longest example", "max length", "maximum length", "sequence length"}),
+    "epochs": frozenset({"epochs", "num epochs", "number of epochs", "num train epochs", "training epochs"}),
+    "learning_rate": frozenset({"learning rate", "lr", "peak learning rate", "peak lr", "learning rate schedule"}),
+    "bce_weight": frozenset({"bce weight", "bce weight schedule", "bce effective weight", "bce eff w"}),
+    "wall_clock": frozenset({"wall clock", "wall clock time", "runtime", "train runtime", "training time", "duration"}),
+    "steps_per_second": frozenset({"throughput", "pace", "steps per second", "steps s", "train steps per second"}),
+    "final_loss": frozenset({"final train loss", "final training loss", "train loss", "training loss", "final loss"}),
+    "last_ce": frozenset({"last ce", "final ce"}),
+    "held_out": frozenset({"held out ce", "ce on checking text", "final validation loss", "final eval loss"}),
+    "parameters": frozenset({"parameters", "number of parameters", "weights"}),
+    "seed": frozenset({"seed", "random seed"}),
+    "warmup_steps": frozenset({"warmup steps", "warm up steps", "warmup", "warm up"}),
+    "steps": frozenset({"steps", "optimizer steps", "total steps", "max steps", "training steps", "number of steps"}),
+    "lines": frozenset({"lines", "examples", "documents"}),
+}
 
 
 def mode(text: str) -> str | None:
     """Whether some words mean that BCE was counted (`on`) or left out (`off`); None where they say neither."""
     words = plain_words(text)
-    if _has(words, "off", "no bce", "without bce", "left out", "without"):
+    if _has(words, "bce off", "no bce", "without bce", "left out") or words == " off ":
         return "off"
-    if _has(words, "on", "with bce", "counted"):
+    if _has(words, "bce on", "with bce", "counted") or words == " on ":
         return "on"
     return None
 
