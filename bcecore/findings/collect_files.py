@@ -330,7 +330,7 @@ def run_log(store: RunStore, run_id: str) -> RunLog:
     config = store.config(run_id)
     facts = _facts(history, {})
     facts |= {
-        "epochs": (float(config.training.epochs),),
+        "epochs": (float(config.training.epochs), *facts.get("epochs", ())),
         "batch_size": (float(config.training.batch_size),),
         "block_size": (float(config.data.block_size),),
         "seed": (float(config.training.seed),),

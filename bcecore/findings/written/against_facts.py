@@ -17,6 +17,7 @@ from bcecore.findings.written.ledger import Ledger, Spot, like
 from bcecore.findings.written.words import fact
 
 _AT_STEP = re.compile(r"^\s*at step\s*$", re.IGNORECASE)
+_LOGGED_VALUES = re.compile(r"\s*logged values\b")
 _WARMUP = re.compile(r"warm-?\s?up", re.IGNORECASE)
 _SAME = 1e-6
 _MOST_TURNS = 4
@@ -72,18 +73,31 @@ def _plain(name: str, row: Cells, found: Sequence[Figure], log: RunLog, ledger: 
     elif name in ("last_ce", "held_out"):
         series = log.series(_KEY_OF[name])
         truths += [float(value) for value in series.values[-1:]]
-    first = found[0]
-    value = first.seconds if name == "wall_clock" and first.seconds is not None else first.value
-    timed = Figure(first.text, first.start, first.end, value, _digit(first, value), first.about)
-    if any(map(timed.fits, truths)):
-        ledger.right([_spot(row, first)])
-        logged = float(len(log.series("loss")))
-        known = [*truths, logged] if name == "final_loss" else truths
-        ledger.right(_spot(row, one) for one in found[1:] if any(map(one.fits, known)))
-    elif truths:
-        shown = like(first, truths[0])
-        why = f"It is {shown}{f' ({_others(first, truths)})' if len(truths) > 1 and name not in _WHOLE else ''}."
-        ledger.wrong(_spot(row, first), "figure", name, shown, log.source, why)
+    found = [one for one in found if not _count(row, one, "loss", log, ledger)]
+    # What stands in brackets behind it is something else, unless it is a time again.
+    claims = [one for one in found if one.seconds is not None] if name == "wall_clock" else found[:1]
+    for claim in claims or found[:1]:
+        value = claim.seconds if name == "wall_clock" and claim.seconds is not None else claim.value
+        timed = Figure(claim.text, claim.start, claim.end, value, _digit(claim, value), claim.about)
+        if any(map(timed.fits, truths)):
+            ledger.right([_spot(row, claim)])
+        elif truths:
+            shown = like(claim, truths[0])
+            others = f" ({_others(claim, truths)})" if len(truths) > 1 and name not in _WHOLE else ""
+            ledger.wrong(_spot(row, claim), "figure", name, shown, log.source, f"It is {shown}{others}.")
+
+
+def _count(row: Cells, figure: Figure, key: str, log: RunLog, ledger: Ledger) -> bool:
+    """Sees to `2,000 logged values`; tells whether it was one."""
+    if not _LOGGED_VALUES.match(row.cells[1][figure.end :]):
+        return False
+    logged = len(log.series(key))
+    if figure.value == logged:
+        ledger.right([_spot(row, figure)])
+    else:
+        why = f"The log has {logged:,} values of it."
+        ledger.wrong(_spot(row, figure), "count", f"values of {key}", f"{logged:,}", log.source, why)
+    return True
 
 
 def _digit(figure: Figure, value: float) -> float:
@@ -112,6 +126,7 @@ def _rate(row: Cells, found: Sequence[Figure], log: RunLog, ledger: Ledger) -> N
     if not len(rates):
         return
     text = row.cells[1]
+    found = [one for one in found if not _count(row, one, "learning_rate", log, ledger)]
     peak = next((one for one in found if 0 < one.value < 1), None)
     if peak is None:
         return
@@ -138,7 +153,6 @@ def _rate(row: Cells, found: Sequence[Figure], log: RunLog, ledger: Ledger) -> N
         source = f"{log.source}, step {at:,}"
         why = f"The learning rate rises over {true} steps, as the log has it."
         ledger.wrong(_spot(row, warmup), "schedule", "warm-up", true, source, why)
-    ledger.right(_spot(row, one) for one in found if one not in (peak, warmup) and one.fits(float(len(rates))))
 
 
 def _is_warmup(text: str, figure: Figure) -> bool:

@@ -13,7 +13,7 @@ from bcecore.findings.written.document import Cells, WrittenTable
 from bcecore.findings.written.evidence import RunLog
 from bcecore.findings.written.figures import Figure, figures_in
 from bcecore.findings.written.ledger import Ledger, Spot, like
-from bcecore.findings.written.words import STEP, is_of_a_check, plain_words, quantity, step_named
+from bcecore.findings.written.words import STEP, is_of_a_check, mode, plain_words, quantity, step_named
 
 _PREFIX = re.compile(r"\blogged as (\w+_)")
 # A value that occurs at more steps than this is no sign of where a row was taken from.
@@ -81,20 +81,18 @@ def check_row(of_step: Spot | None, step: int, claims: Sequence[Claim], log: Run
     right = [claim for claim, values in known.items() if any(map(claim.figure.fits, values))]
     wrong = [claim for claim in known if claim not in right]
     ledger.right(claim.spot for claim in right)
-    if of_step is not None and known and (right or not wrong):
-        ledger.right([of_step])
     group = f"step {step}" if of_step is None else f"row of step {step}"
     if of_step is not None and not known and claims and step > log.last_step > 0:
         why = f"The log ends at step {log.last_step:,}: it has no step {step:,}."
         ledger.wrong(of_step, "count", group, f"{log.last_step:,}", log.source, why)
-    if not wrong:
-        return
-    elsewhere = _whole_row(known, step, log)
-    if of_step is not None and elsewhere is not None and len(known) > 1:
+    elsewhere = _whole_row(known, step, log) if wrong and of_step is not None and len(known) > 1 else None
+    if of_step is not None and elsewhere is not None:
         why = f"The figures of this row are those of step {elsewhere:,}, not of step {step:,}."
         ledger.wrong(of_step, "row", group, f"{elsewhere:,}", f"{log.source}, step {elsewhere:,}", why)
         ledger.right(claim.spot for claim in known)
         return
+    if of_step is not None and known:
+        ledger.right([of_step])
     for claim in wrong:
         truth = known[claim][0]
         shown = like(claim.figure, truth) if math.isfinite(truth) else str(truth)
@@ -153,6 +151,29 @@ def check_values(table: WrittenTable, log: RunLog, ledger: Ledger) -> None:
                 _ends(row, at, key, log, ledger)
             elif at_step is not None and len(found := figures_in(row.cells[at])) == 1:
                 check_row(None, at_step, [Claim(Spot(row.line, at, found[0].start), found[0], key)], log, ledger)
+
+
+def check_scored(table: WrittenTable, log: RunLog, ledger: Ledger) -> bool:
+    """A table whose rows are one check with BCE's term counted and left out, at the step that its heading names.
+
+    Tells whether it is one.
+    """
+    modes = [mode(row.cells[0]) if row.cells else None for row in table.rows]
+    if not {"on", "off"} <= set(modes):
+        return False
+    step = table_step(table)
+    columns = [quantity(header, log.values.keys, of_a_check=True) for header in table.header]
+    for row, its_mode in zip(table.rows, modes, strict=True):
+        if step is None or its_mode is None:
+            continue
+        claims = []
+        for at, key in enumerate(columns[: len(row.cells)]):
+            found = figures_in(row.cells[at])
+            name = "eval_loss" if key == "eval_objective" and its_mode == "off" else key
+            if at and name is not None and name.startswith("eval_") and len(found) == 1:
+                claims.append(Claim(Spot(row.line, at, found[0].start), found[0], name))
+        check_row(None, step, claims, log, ledger)
+    return True
 
 
 def table_step(table: WrittenTable) -> int | None:

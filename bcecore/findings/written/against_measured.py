@@ -32,6 +32,8 @@ class Entry:
     mode: str | None
     name: str
     """What its row is called."""
+    label: str
+    """The same without the words for the mode."""
     figures: dict[str, tuple[Spot, Figure]]
     changes: list[tuple[str, Spot, Figure]]
     """Differences and percentages: of which quantity, where, what."""
@@ -74,7 +76,7 @@ def _of_table(table: WrittenTable, evidence: Evidence) -> Iterator[Entry]:
         if name and len(values) == 1:
             figures.setdefault(name, (Spot(row.line, 1, values[0].start), values[0]))
     if figures:
-        yield Entry(table, split, mode(table.title), "", figures, [])
+        yield Entry(table, split, mode(table.title), "", "", figures, [])
 
 
 def _row_entry(
@@ -82,7 +84,9 @@ def _row_entry(
 ) -> Entry:
     words = [cell for cell, name in zip(row.cells, columns, strict=False) if name is None]
     own = next((one for word in words if (one := split_named(word, evidence.splits))), split)
-    entry = Entry(table, own, next((m for word in words if (m := mode(word))), None), ", ".join(words), {}, [])
+    its_mode = next((m for word in words if (m := mode(word))), None)
+    label = ", ".join(word for word in words if mode(word) is None)
+    entry = Entry(table, own, its_mode, ", ".join(words), label, {}, [])
     before: str | None = None
     for at, (cell, name) in enumerate(zip(row.cells, columns, strict=False)):
         values = figures_in(cell)
@@ -154,7 +158,7 @@ def _perplexity(entry: Entry, name: str, evidence: Evidence, ledger: Ledger) -> 
             why += f" This one is the exponential of {of_objective[0]:.6g}, a loss with BCE’s term in it."
         ledger.wrong(spot, kind, group, shown, f"{where}, {entry.split}", why)  # type: ignore[arg-type]
         return
-    if loss is not None:
+    if loss is not None and not ledger.is_wrong(loss[0]):
         low, high = math.exp(min(loss[1].low, 700)), math.exp(min(loss[1].high, 700))
         if figure.low <= high and low <= figure.high:
             ledger.right([spot])
@@ -208,18 +212,19 @@ def samples_of(split: str, evidence: Evidence) -> int | None:
 
 def _counterpart(entry: Entry, found: Sequence[Entry]) -> Entry | None:
     """The row with BCE counted, to which one without it is compared."""
-    return next((o for o in found if o.table is entry.table and o.split == entry.split and o.mode == "on"), None)
+    alike = (o for o in found if o.table is entry.table and (o.split, o.label) == (entry.split, entry.label))
+    return next((one for one in alike if one.mode == "on"), None)
 
 
-def _true(entry: Entry, name: str, evidence: Evidence) -> float | None:
-    """The value as it was measured, before it was rounded to this figure."""
+def _true(entry: Entry, name: str, evidence: Evidence) -> list[float]:
+    """The values as they were measured, before one of them was rounded to this figure."""
     if name not in entry.figures or entry.split is None:
-        return None
+        return []
     _, figure = entry.figures[name]
     losses = [value for value, _ in evidence.losses(entry.split, entry.mode)]
     if name in _PERPLEXITY:
         losses = [math.exp(min(value, 700)) for value in losses]
-    return next((value for value in losses if figure.fits(value)), None)
+    return [value for value in losses if figure.fits(value)]
 
 
 def _change(
@@ -234,18 +239,21 @@ def _change(
     rounded = _relative(b.value, a.value, figure)
     if rounded is None:
         return
-    if true_on is not None and true_off is not None:
-        truth = _relative(true_off, true_on, figure)
-        assert truth is not None
-        if figure.fits(truth):
+    if true_on and true_off:
+        truths = [_relative(off, on, figure) for on in true_on for off in true_off]
+        if any(truth is not None and figure.fits(truth) for truth in truths):
             ledger.right([spot])
             return
+        truth = truths[0]
+        assert truth is not None
         shown = like(figure, truth)
-        why = f"From the values as they were measured, {true_on:.7g} and {true_off:.7g}, it is {shown}."
+        why = f"From the values as they were measured, {true_on[0]:.7g} and {true_off[0]:.7g}, it is {shown}."
         if figure.fits(rounded):
             why = f"{figure.text} comes from the rounded figures {a.text} and {b.text}. " + why
         source = f"{evidence.of(entry.split or '', 'on')[0].source}, {entry.split}"
         ledger.wrong(spot, "percentage" if figure.percent else "figure", f"change of {entry.split}", shown, source, why)
+        return
+    if ledger.is_wrong(on.figures[name][0]) or ledger.is_wrong(entry.figures[name][0]):
         return
     ends = [value for x in (a.low, a.high) for y in (b.low, b.high) if (value := _relative(y, x, figure)) is not None]
     if not ends or (figure.high >= min(ends) and figure.low <= max(ends)):
@@ -271,7 +279,7 @@ def _differences(found: Sequence[Entry], ledger: Ledger) -> None:
         if len(pair) != 2:
             continue
         for name, (spot, figure) in entry.figures.items():
-            if not all(name in one.figures for one in pair):
+            if not all(name in one.figures and not ledger.is_wrong(one.figures[name][0]) for one in pair):
                 continue
             a, b = (one.figures[name][1] for one in pair)
             slack = a.slack + b.slack + figure.slack

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bcecore.findings.written.against_facts import check_facts
-from bcecore.findings.written.against_log import check_steps, check_values, step_column, table_step
+from bcecore.findings.written.against_log import check_scored, check_steps, check_values, step_column, table_step
 from bcecore.findings.written.against_measured import check_count, check_measured, counts_in, entries
 from bcecore.findings.written.document import Written, WrittenTable, parse
 from bcecore.findings.written.evidence import Evidence
@@ -21,7 +21,7 @@ def check_report(markdown: str, evidence: Evidence) -> Check:
         if evidence.log is not None:
             if step_column(table) is not None:
                 check_steps(table, evidence.log, ledger)
-            else:
+            elif not check_scored(table, evidence.log, ledger):
                 check_values(table, evidence.log, ledger)
                 if len(table.header) == 2 and table_step(table) is None and not is_of_a_check(table.title):
                     check_facts(table, evidence.log, ledger)

@@ -16,9 +16,12 @@ _UNIT = re.compile(r"\s?(%|ms\b|s\b|sec\b|seconds?\b|minutes?\b|min\b|m\b|hours?
 _LASTS = {"ms": 1e-3, "s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
 _LASTS |= {"d": 86_400, "day": 86_400}
 _MINUS = "-−"
-_DASHES = "-−–—…"
-# What a computer's own number is short of the decimal that was meant.
-_SLACK = 1e-9
+_SIGNS = ("-", "−", "+")
+_NO_FIGURE = re.compile(r"[:.]\d|-\d|[/_]\w*\d*[._]|\^")
+"""Behind a number that is the beginning of a time, a version, a date or a path."""
+# What a computer's own numbers are short of the decimals that were meant.
+_SLACK = 2.0**-50
+_OF_A_DIGIT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Figure:
 
         People who write "about" cut digits off as often as they round.
         """
-        return self.last_digit * (1.0 if self.about else 0.5) + _SLACK * abs(self.value)
+        return self.last_digit * ((1.0 if self.about else 0.5) + _OF_A_DIGIT) + _SLACK * abs(self.value)
 
     def fits(self, truth: float) -> bool:
         """Whether a value may be printed as this figure."""
@@ -73,16 +76,14 @@ def figures_in(text: str) -> list[Figure]:
 
 def _figure(text: str, found: re.Match[str]) -> Figure | None:
     before, after = text[: found.start()], text[found.end() :]
-    sign = before[-1:] if before[-1:] and before[-1] in _MINUS + "+" and not _ends_in_word(before[:-1]) else ""
+    sign = before[-1:] if before[-1:] in _SIGNS and not _ends_in_word(before[:-1]) else ""
     lead = before[: len(before) - len(sign)]
-    if not sign and before[-1:] in ("-", "−") and before[-1:]:
-        return None  # within a name or a date: `wikitext-2`, `2026-11`
-    if _ends_in_word(lead) and lead[-1:] not in _DASHES:
+    if (not sign and lead.endswith(("-", "−", ".", "/", ":", "#", "@", "_"))) or _ends_in_word(lead):
+        return None  # within a name, a date, a time, a version or a path: `wikitext-2`, `2026-11`
+    if _NO_FIGURE.match(after):
         return None
-    if re.match(r"[:.]\d|-\d|[/_]\w*\d*[._]|\^", after) or (lead[-1:] in "./:#@_" and lead[-1:]):
-        return None  # a time, a version, a date, a part of a path
     unit = _UNIT.match(after)
-    if re.match(r"[A-Za-zÀ-ÿ_]", after) and (unit is None or after[:1] == " "):
+    if re.match(r"[^\W\d]", after) and (unit is None or after[:1] == " "):
         return None
     if _BOUND.search(lead):
         return None

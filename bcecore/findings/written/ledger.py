@@ -111,7 +111,11 @@ class Ledger:
 
     def seen(self, spot: Spot) -> bool:
         """Whether something was said of it already."""
-        return spot in self._right or any(one == spot for one, _ in self._wrong)
+        return spot in self._right or self.is_wrong(spot)
+
+    def is_wrong(self, spot: Spot) -> bool:
+        """Whether it was found wrong: what follows from it is then no second mistake."""
+        return any(one == spot for one, _ in self._wrong)
 
     def check(self) -> Check:
         """The account."""

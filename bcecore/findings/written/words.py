@@ -30,17 +30,23 @@ def quantity(label: str, keys: Collection[str] = (), *, of_a_check: bool = False
     log.
     """
     bare = label.strip().strip("`*").casefold().replace(" ", "_")
+    if of_a_check and f"eval_{bare}" in keys:
+        return f"eval_{bare}"
     if bare in keys and bare not in ("loss", "ce"):
         return bare
-    words = plain_words(re.sub(r"\([^)]*\)", " ", label) if not label.strip().startswith("(") else label)
-    found = _named(words)
-    if found in ("samples_per_second", "steps_per_second", "runtime") and (of_a_check or _has(words, "eval")):
-        found = f"eval_{found}"
-    if found in ("loss", "ce") and (of_a_check or _of_a_check(words)):
-        found = "eval_loss"
-    if found == "perplexity" and "eval_perplexity" in keys and (of_a_check or _of_a_check(words)):
-        found = "eval_perplexity"
-    return found
+    whole = plain_words(label)
+    found = _named(plain_words(re.sub(r"\([^)]*\)", " ", label)))
+    if found in (None, CHANGE, STEP, "epoch", "learning_rate", "grad_norm"):
+        return found
+    if _has(whole, "train") and f"train_{found}" in keys:
+        return f"train_{found}"
+    if not (of_a_check or _of_a_check(whole)):
+        return found
+    if found in ("loss", "ce"):
+        return "eval_loss"
+    if f"eval_{found}" in keys or found in ("samples_per_second", "steps_per_second", "runtime"):
+        return f"eval_{found}"
+    return found if found in ("perplexity", "objective") else None
 
 
 def _of_a_check(words: str) -> bool:
