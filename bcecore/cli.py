@@ -7,10 +7,23 @@ import importlib
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bcecore import bootstrap, cli_compare, cli_diagnose, cli_evaluate, cli_import, cli_report, cli_runs, cli_study
+from bcecore import (
+    bootstrap,
+    cli_acknowledge,
+    cli_compare,
+    cli_data,
+    cli_diagnose,
+    cli_evaluate,
+    cli_findings,
+    cli_import,
+    cli_report,
+    cli_runs,
+    cli_study,
+)
 from bcecore.config import RunConfig
 from bcecore.errors import BceError, ConfigError
 from bcecore.recipes import DEFAULT_RECIPE, load_recipe, recipe_names
@@ -86,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting; repeatable")
     train.add_argument("--name", metavar="N", help="the run's name (default: the recipe's)")
     train.add_argument("--detach", action="store_true", help="return at once; the run goes on by itself")
+    train.add_argument("--check", action="store_true", help="say what is noticed about it, and start nothing")
     train.add_argument("--json", action="store_true", help="print one JSON object when done")
     cli_runs.add_runs_dir(train)
     train.set_defaults(run=_train)
@@ -94,7 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     cli_evaluate.add_commands(commands)
     cli_import.add_commands(commands)
     cli_report.add_commands(commands)
+    cli_acknowledge.add_command(commands)
     cli_compare.add_command(commands)
+    cli_data.add_command(commands)
     cli_diagnose.add_command(commands)
     cli_study.add_commands(commands)
 
@@ -117,11 +133,19 @@ def _up(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from bcecore.jobs import control
+    from bcecore.jobs import control, submit
 
     config, recipe = _configuration(arguments)
     store = RunStore(arguments.runs_dir)
-    run_id = control.launch(store, config, name=arguments.name or recipe or "run", recipe=recipe)
+    if arguments.check:
+        checked = submit.check(submit.with_absolute_paths(config))
+        findings = cli_findings.say_beforehand(store, checked)
+        if arguments.json:
+            as_json = [finding.model_dump(mode="json") for finding in findings]
+            print(cli_runs.json_text({"run": None, "total_steps": checked.total_steps, "findings": as_json}))
+        return 0
+    name = arguments.name or recipe or "run"
+    run_id = control.launch(store, config, name=name, recipe=recipe, before=partial(cli_findings.say_beforehand, store))
     return cli_runs.follow_to_the_end(store, run_id, detach=arguments.detach, as_json=arguments.json)
 
 

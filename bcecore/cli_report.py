@@ -49,12 +49,13 @@ def _report(store: RunStore, arguments: argparse.Namespace) -> int:
 
 def material_for(store: RunStore, record: RunRecord, extra_steps: Iterable[int]) -> Material:
     """All that is known of a run now, and steps that are to be among its highlights. RunError if it is damaged."""
+    from bcecore.findings.of_run import of_run
     from bcecore.report.gathering import material_of
     from bcecore.store.history import History
 
     history = History(store.directory(record.id))
     history.refresh()
-    return material_of(store, record, history, extra_steps)
+    return material_of(store, record, history, extra_steps, of_run(store, record.id))
 
 
 def tables_as_json(material: Material) -> dict[str, Any]:
@@ -86,6 +87,15 @@ def tables_as_json(material: Material) -> dict[str, Any]:
             "tokens_per_second": pace.tokens_per_second,
             "source": pace.source,
         },
+        "findings": [
+            {
+                **each.finding.model_dump(mode="json"),
+                "accepted": None
+                if each.accepted is None
+                else {"reason": each.accepted.reason, "when": each.accepted.when.isoformat()},
+            }
+            for each in material.findings or ()
+        ],
         "observations": [
             {"key": item.key, "text": item.text, "figures": _finite(item.figures)} for item in material.observations
         ],
@@ -104,6 +114,7 @@ def _at(at: At | None) -> dict[str, Any] | None:
 
 def print_tables(material: Material) -> None:
     """Facts, highlights, best and last values, observations."""
+    from bcecore.report.finding_words import SEVERITY_WORDS, accepted_words
     from bcecore.report.tables import best_table, highlights_table
 
     for fact in material.facts:
@@ -112,6 +123,12 @@ def print_tables(material: Material) -> None:
         if table is not None:
             print(f"\n{table.caption}")
             _print_table(table)
+    if material.findings:
+        print("\nFindings")
+        for each in material.findings:
+            after = each.finding.what_to_do if each.accepted is None else accepted_words(each.accepted)
+            kind = SEVERITY_WORDS[each.finding.severity].one
+            print(f"  - {each.finding.id} ({kind}): {each.finding.sentence} {after}")
     if material.observations:
         print("\nObservations")
         for observation in material.observations:

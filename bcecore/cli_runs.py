@@ -9,9 +9,11 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bcecore import cli_findings
 from bcecore.errors import RunError
 from bcecore.recipes import DEFAULT_RECIPE
 from bcecore.settings import parse_assignment, with_values
@@ -357,7 +359,8 @@ def _clone(store: RunStore, arguments: argparse.Namespace) -> int:
     changes = dict(parse_assignment(text) for text in arguments.set)
     name = derive.follow_up_name(record.name, "again") if arguments.name is None else arguments.name
     config = with_values(derive.clone_config(store, record.id), changes)
-    new = control.launch(store, config, name=name, recipe=record.recipe)
+    before = partial(cli_findings.say_beforehand, store)
+    new = control.launch(store, config, name=name, recipe=record.recipe, before=before)
     return follow_to_the_end(store, new, detach=arguments.detach, as_json=arguments.json)
 
 

@@ -75,6 +75,13 @@ def add_commands(commands: Any) -> None:
         "lines that the settings set aside)",
     )
     create.add_argument("--margin", type=float, metavar="X", help=f"nats per token that matter (default: {MARGIN:g})")
+    create.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="FINDING=REASON",
+        help="launch it despite a finding that forbids it; the verdict and the report state the reason; repeatable",
+    )
     create.add_argument("--name", metavar="N", help="what to call it (default: what it starts from)")
     create.add_argument("--no-estimate", action="store_true", help="do not measure first how long it will take")
     create.add_argument("--dry-run", action="store_true", help="check it and say what it will see, but make nothing")
@@ -147,7 +154,7 @@ def _create(store: RunStore, arguments: argparse.Namespace) -> int:
         return foretelling.as_expectations(said[0])
 
     try:
-        plan = creating.create(store, _draft(store, arguments), foretold)
+        plan = creating.create(store, _draft(store, arguments), foretold, _reasons(arguments.accept))
     except _OnlyLookedAt:
         if arguments.json:
             findings = [finding.model_dump(mode="json") for finding in noticed]
@@ -156,6 +163,17 @@ def _create(store: RunStore, arguments: argparse.Namespace) -> int:
     if not arguments.json:
         print(plan.id, flush=True)
     return _wait_or_say(store, plan.id, arguments)
+
+
+def _reasons(accepted: Sequence[str]) -> dict[str, str]:
+    """The reason for each finding that is accepted, by its rule."""
+    found = {}
+    for text in accepted:
+        rule, equals, reason = text.partition("=")
+        if not equals:
+            raise RunError(f"--accept takes FINDING=REASON: overlap='only a trial' for example, not {text!r}.")
+        found[rule.strip()] = reason
+    return found
 
 
 class _OnlyLookedAt(Exception):  # noqa: N818 - nothing went wrong

@@ -508,6 +508,16 @@ class LoggingConfig(Section):
         "Face's Trainer knows. Each must be installed.",
     )
 
+    def checkpoints(self, total_steps: int) -> int:
+        """How many checkpoints a run of so many steps leaves on the disk, if the best is among the newest."""
+        saves = schedule.times(total_steps, self.save_steps)
+        return saves if self.save_total_limit is None else min(saves, self.save_total_limit)
+
+    def most_checkpoints(self, total_steps: int) -> int:
+        """How many there are at most at any time: also an older best one, and a new one beside what it will replace."""
+        saves = schedule.times(total_steps, self.save_steps)
+        return saves if self.save_total_limit is None else min(saves, self.save_total_limit + 2)
+
 
 class RunConfig(Section):
     """All settings of one run."""

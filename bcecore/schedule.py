@@ -100,3 +100,8 @@ def steps_per_epoch(examples: int, *, batch_size: int, accumulation: int) -> int
     """Optimizer steps of one pass over the text; at least 1."""
     batches = math.ceil(examples / batch_size)
     return max(1, math.ceil(batches / accumulation))
+
+
+def times(total_steps: int, every: int) -> int:
+    """How often something happens that is done every `every` steps and at the last one."""
+    return total_steps // every + (total_steps % every > 0)

@@ -13,6 +13,6 @@ origin = launch_state.prepare(store)
 # The spinner of a text that is being read appears beside the title, where it moves nothing.
 with st.container(horizontal=True, vertical_alignment="center"):
     st.title("New run", anchor=False)
-    draft = read_form(origin)
+    draft = read_form(store, origin)
 show_form(store, draft)
 show_launch(store, draft)

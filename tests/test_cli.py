@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bcecore.cli import main
-from bcecore.jobs import local
+from bcecore.jobs import control, local
 from bcecore.store.checkpoints import checkpoint_steps
 from bcecore.store.runs import RunStore
 
@@ -136,6 +136,39 @@ def test_a_run_in_the_foreground(capsys: pytest.CaptureFixture[str], runs_dir: P
     assert again["status"] == "finished" and again["recipe"] is None
     assert again["config"] == shown["config"]
     assert again["last"]["ce"] == shown["last"]["ce"]
+
+
+def test_what_is_noticed_is_said_before_the_run_is_queued(
+    capsys: pytest.CaptureFixture[str], runs_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = tmp_path / "lines.txt"
+    text.write_text("".join(f"Line {n}: {n} and {n} make {2 * n}.\n" for n in range(40)), encoding="utf-8")
+    reuse = ["--train-file", str(text), "--set", "data.validation=first_rows_of_training", *SMALL]
+    train = ["train", "--runs-dir", str(runs_dir), *reuse]
+    fix = "--set data.validation=fraction --set data.validation_file=null"
+
+    assert main([*train, "--check"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == "" and not runs_dir.exists()
+    assert "No result will count (split-reuse): Both lines that the model is checked on" in printed.err
+    assert f"  Set lines aside instead: {fix}" in printed.err
+
+    assert main([*train, "--check", "--json"]) == 0
+    checked = json.loads(capsys.readouterr().out)
+    assert (checked["run"], checked["total_steps"]) == (None, 8) and not runs_dir.exists()
+    assert [finding["id"] for finding in checked["findings"]] == ["split-reuse", "boost-unfinished"]
+
+    assert main([*train, *fix.split(), "--check", "--json"]) == 0
+    assert [finding["id"] for finding in json.loads(capsys.readouterr().out)["findings"]] == [
+        "too-small",
+        "boost-unfinished",
+    ]
+
+    queued: list[bool] = []
+    monkeypatch.setattr(control, "wake", lambda store: queued.append("split-reuse" in capsys.readouterr().err))
+    assert main([*train, "--detach"]) == 0
+    assert queued == [True] and len(RunStore(runs_dir).ids()) == 1
+    assert capsys.readouterr().out.strip() == RunStore(runs_dir).ids()[0]
 
 
 def test_detached(capsys: pytest.CaptureFixture[str], runs_dir: Path) -> None:

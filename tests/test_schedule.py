@@ -267,6 +267,11 @@ def test_steps_cover_every_example(examples: int, batch: int, accumulation: int,
     assert stopped == limit
 
 
+@given(st.integers(1, 2000), st.integers(1, 2500))
+def test_what_is_done_now_and_then_is_done_at_the_end_too(steps: int, every: int) -> None:
+    assert schedule.times(steps, every) == sum(t % every == 0 or t == steps for t in range(1, steps + 1))
+
+
 # What is refused
 
 

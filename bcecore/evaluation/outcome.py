@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from bcecore.evaluation.statistics import StudyEstimate
 from bcecore.evaluation.verdict import Verdict
 from bcecore.findings.finding import Finding
+from bcecore.store.acknowledged import Acknowledgement
 from bcecore.store.studies import StudyPlan, StudyState
 
 
@@ -214,6 +215,8 @@ class StudyMaterial:
     now: datetime
     earlier: Sequence[Outcome] = ()
     """Of the looks before the last one, each with its own verdict."""
+    accepted: Sequence[Acknowledgement] = ()
+    """The findings that somebody has accepted, with the reasons."""
 
 
 def difference_of(

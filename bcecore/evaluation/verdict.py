@@ -44,6 +44,17 @@ class Blocker(Protocol):
 
 
 @dataclass(frozen=True)
+class Despite:
+    """A finding that would forbid the verdict, had not somebody accepted it."""
+
+    sentence: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{_within_a_sentence(self.sentence)}, accepted because “{self.reason}”"
+
+
+@dataclass(frozen=True)
 class Arms:
     """What the two arms are called."""
 
@@ -82,6 +93,8 @@ class Evidence:
     estimate: StudyEstimate | None
     """None where it could not be computed: then something has to block, or the weights have to be identical."""
     blocking: Sequence[Blocker] = ()
+    accepted: Sequence[Despite] = ()
+    """What would block as well, and was accepted: the verdict states it."""
     identical_weights: bool = False
     """Whether the trained weights of every seed's twins are the same in every bit."""
     identical_losses: bool = False
@@ -130,6 +143,8 @@ class Verdict:
     """Empty where there is nothing that would make the answer better."""
     blocked_by: tuple[str, ...] = ()
     """Ids of the findings that block."""
+    despite: tuple[str, ...] = ()
+    """The findings that would block, each with the reason for which it was accepted; the headline has them too."""
 
     @property
     def winner(self) -> Literal["first", "second"] | None:
@@ -148,11 +163,12 @@ class Verdict:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """The verdict that `as_json` was made of. Raises TypeError or KeyError for anything else."""
-        known = {field.name: values[field.name] for field in fields(cls)}
+        known = {field.name: values[field.name] for field in fields(cls) if field.name != "despite"}
         known |= {name: math.nan for name, value in known.items() if value is None}
         known["reasons"] = tuple(Reason(**reason) for reason in known["reasons"])
         known["what_to_do"], known["blocked_by"] = tuple(known["what_to_do"]), tuple(known["blocked_by"])
-        return cls(**known)
+        # Verdicts from before anything could be accepted do not have it.
+        return cls(**known, despite=tuple(values.get("despite", ())))
 
 
 def verdict(evidence: Evidence) -> Verdict:
@@ -193,6 +209,10 @@ class _Judgement:
 
         blocking = evidence.blocking
         found = " ".join(each.sentence for each in blocking) or "No finding forbids the comparison."
+        if evidence.accepted and not blocking:
+            found = (
+                f"No finding forbids the comparison but what was accepted: {'; '.join(map(str, evidence.accepted))}."
+            )
         advice = tuple(dict.fromkeys(each.what_to_do for each in blocking))
         first = blocking[0].sentence if blocking else ""
         more = f" (and {len(blocking) - 1} more)" if len(blocking) > 1 else ""
@@ -263,9 +283,10 @@ class _Judgement:
         elif kind == "nothing-changed":
             value = low = high = narrow_low = narrow_high = 0.0
             mde = math.nan
+        despite = () if kind == "blocked" else tuple(map(str, self.evidence.accepted))
         return Verdict(
             kind=kind,
-            headline=headline,
+            headline=f"{headline} Despite this: {'; '.join(despite)}." if despite else headline,
             value=value,
             low=low,
             high=high,
@@ -280,6 +301,7 @@ class _Judgement:
             reasons=reasons,
             what_to_do=advice,
             blocked_by=tuple(each.id for each in self.evidence.blocking),
+            despite=despite,
         )
 
     # -- numbers in words

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bcecore.config import RunConfig
 from bcecore.errors import RunError
+from bcecore.findings.finding import Finding
 from bcecore.findings.metric_contains_regulariser import Figure, OnOff
 from bcecore.findings.non_finite import KEYS
+from bcecore.findings.overlap import find_overlap, overlap
+from bcecore.findings.remedy import with_remedy
+from bcecore.findings.sample_size import too_small
+from bcecore.findings.split_reuse import split_reuse
 from bcecore.findings.twin_mismatch import Twin
 from bcecore.store.columns import Series
 from bcecore.store.history import History
@@ -77,6 +83,68 @@ def lines(path: Path) -> list[str]:
         raise RunError(f"The lines in {path} cannot be read: {error}") from error
 
 
+Stamp = tuple[int, int, int]
+"""What changes when a file is written anew."""
+
+
+def stamp(path: Path) -> Stamp | None:
+    """Which state of a file is there; None where there is none."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_ino, state.st_mtime_ns, state.st_size
+
+
+def settings(store: RunStore, record: RunRecord) -> RunConfig | None:
+    """The settings of a run; None for an imported one. Raises RunError where they cannot be read."""
+    return None if record.status == "imported" else store.config(record.id)
+
+
+def text_bytes(store: RunStore, run_id: str) -> int:
+    """The size of a run's texts; 0 where it has none. Raises RunError for a run that is not there."""
+    stamps = [stamp(path) for path in _text_files(store, run_id)]
+    return sum(found[2] for found in stamps if found is not None)
+
+
+def text_findings(store: RunStore, run_id: str, config: RunConfig | None) -> list[Finding]:
+    """What is noticed about the text that a run learns from and the text that checks it.
+
+    Nothing where the run sets no text aside, where it is not known whether it does, or where the texts are not there.
+    Once a run has its texts they never change, so that a process reads them once. Raises RunError for a run that is not
+    there.
+    """
+    if config is None or config.data.validation == "none":
+        return []
+    train, held_out = _text_files(store, run_id)
+    stamps = stamp(train), stamp(held_out)
+    if None in stamps:
+        return []
+    found = _text_findings(run_id, train, held_out, config.data.validation == "first_rows_of_training", stamps)
+    return [with_remedy(finding, config) for finding in found]
+
+
+def _text_files(store: RunStore, run_id: str) -> tuple[Path, Path]:
+    data = store.directory(run_id) / "data"
+    return data / "train.jsonl", data / "validation.jsonl"
+
+
+@lru_cache(maxsize=256)
+def _text_findings(
+    run_id: str, train_file: Path, held_out_file: Path, re_used: bool, _stamps: tuple[Stamp | None, ...]
+) -> tuple[Finding, ...]:
+    try:
+        train, held_out = lines(train_file), lines(held_out_file)
+    except RunError:
+        return ()
+    found = find_overlap(train, held_out)
+    return (
+        *split_reuse(run_id, train, held_out, re_used_by_setting=re_used),
+        *overlap(run_id, found),
+        *too_small(run_id, len(found.clean), concludes=False),
+    )
+
+
 def leak_probe(store: RunStore, run_id: str) -> dict[str, Any] | None:
     """What the run's own probe found; None where it did not come to that."""
     probe = store.record(run_id).facts.get("leak_probe")
@@ -104,6 +172,11 @@ def figures(store: RunStore, run_id: str) -> list[Figure]:
     """
     history = History(store.directory(run_id))
     history.refresh()
+    return figures_in(history, settings(store, store.record(run_id)))
+
+
+def figures_in(history: History, config: RunConfig | None) -> list[Figure]:
+    """The same for a log that was read. Without `config` the weight is not known, and a loss stands for itself."""
     losses = history.series("eval_loss")
     if not len(losses):
         return []
@@ -113,8 +186,8 @@ def figures(store: RunStore, run_id: str) -> list[Figure]:
         float(history.column(f"eval_{name}")[row]) for name in ("objective", "bce_loss", "perplexity")
     )
     found = []
-    if math.isfinite(objective) and math.isfinite(r):
-        found.append(Figure("eval_loss", loss, objective - store.config(run_id).bce.weight(max(step, 1)) * r))
+    if config is not None and math.isfinite(objective) and math.isfinite(r):
+        found.append(Figure("eval_loss", loss, objective - config.bce.weight(max(step, 1)) * r))
     if math.isfinite(perplexity):
         found.append(Figure("eval_perplexity", perplexity, loss))
     return found

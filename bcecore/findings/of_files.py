@@ -29,7 +29,6 @@ from bcecore.findings.written.document import parse
 from bcecore.findings.written.evidence import Evidence
 from bcecore.findings.written.ledger import Check
 from bcecore.store.columns import Series
-from bcecore.store.history import History
 from bcecore.store.runs import RunStore
 
 ROW_RULES = (
@@ -99,12 +98,7 @@ def of_files(files: Files, say: Say = lambda _: None) -> Looked:
 def of_files_with_run(store: RunStore, run_id: str, files: Files, say: Say = lambda _: None) -> Looked:
     """The rules over one of our runs, and over the files that were given with it. Raises RunError."""
     looked = of_files(files, say)
-    if store.record(run_id).status == "imported":
-        history = History(store.directory(run_id))
-        history.refresh()
-        own = LiveRules(run_id, None).look(history)
-    else:
-        own = of_run(store, run_id)
+    own = of_run(store, run_id)
     told = {(one.id, one.sentence) for one in own}
     findings = [*own, *(one for one in looked.findings if (one.id, one.sentence) not in told)]
     rules = tuple(dict.fromkeys((*looked.rules, *ROW_RULES, *(one.id for one in own))))

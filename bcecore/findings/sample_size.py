@@ -13,8 +13,12 @@ FEWEST_SEEDS = 5
 ADVISED_SEEDS = 8
 
 
-def too_small(subject: str, clean_documents: int) -> list[Finding]:
-    """Fires below 100 held-out documents that are not in the training text."""
+def too_small(subject: str, clean_documents: int, *, concludes: bool = True) -> list[Finding]:
+    """Fires below 100 held-out documents that are not in the training text.
+
+    A warning where a verdict rests on the documents (`concludes`). A single run concludes nothing: 30 are enough to see
+    the course of its CE, so that the finding is a note from there on.
+    """
     if clean_documents >= FEW_DOCUMENTS:
         return []
     sentence = f"There {'is' if clean_documents == 1 else 'are'} only {counted(clean_documents, 'document')} to check "
@@ -26,7 +30,7 @@ def too_small(subject: str, clean_documents: int) -> list[Finding]:
     return [
         Finding(
             id="too-small",
-            severity="W",
+            severity="W" if concludes or clean_documents < EXPLORATORY_DOCUMENTS else "N",
             subject=subject,
             numbers={"documents": clean_documents, "advised": FEW_DOCUMENTS, "least": EXPLORATORY_DOCUMENTS},
             sentence=sentence,

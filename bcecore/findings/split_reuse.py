@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bcecore.findings.finding import Finding, counted
+from bcecore.findings.finding import Finding
 
 _FEWEST = 2
 """A single line that is in both can be a duplicate."""
@@ -31,9 +31,10 @@ def split_reuse(
     if start is None:
         where = "by its settings, the first training lines are used again"
     elif start == 0:
-        where = f"they are the first {counted(rows, 'training line')}"
+        where = f"they are the first {rows:,} training lines"
     else:
         where = f"they are the training lines {start + 1:,} to {start + rows:,}"
+    which = {1: "The line", 2: "Both lines"}.get(rows, f"All {rows:,} lines")
     return [
         Finding(
             id="split-reuse",
@@ -41,7 +42,8 @@ def split_reuse(
             subject=subject,
             numbers={"rows": rows, "first_row": start, "training_rows": len(train), "by_setting": re_used_by_setting},
             sentence=(
-                f"The {counted(rows, 'line')} that the model is checked on are lines that it learns from: {where}. "
+                f"{which} that the model is checked on "
+                f"{'is one' if rows == 1 else 'are lines'} that it learns from: {where}. "
                 "The result tells how well it remembers, not what it learnt."
             ),
             what_to_do="Set a share of the lines aside, or check on another file; then train again.",

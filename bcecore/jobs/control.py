@@ -5,13 +5,15 @@ Whoever asks, from a page or a command line, asks here; asking twice is asking o
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bcecore.config import RunConfig
 from bcecore.errors import RunError
 from bcecore.jobs import queue
 from bcecore.jobs.election import wake
 from bcecore.jobs.local import reconciled
 from bcecore.jobs.queue import Job
-from bcecore.jobs.submit import submit
+from bcecore.jobs.submit import Checked, submit
 from bcecore.store.checkpoints import checkpoint_steps
 from bcecore.store.evaluations import EvaluationStore, awaited_steps, store_of
 from bcecore.store.record import RunRecord, now
@@ -24,12 +26,20 @@ MAX_TAG_CHARACTERS = 40
 MAX_NOTES_CHARACTERS = 20_000
 
 
-def launch(store: RunStore, config: RunConfig, *, name: str, recipe: str | None = None) -> str:
+def launch(
+    store: RunStore,
+    config: RunConfig,
+    *,
+    name: str,
+    recipe: str | None = None,
+    before: Callable[[Checked], object] | None = None,
+) -> str:
     """Check and freeze a run, put it into the queue, and see to it that it starts; returns its id.
 
-    Raises a BceError that names the setting; nothing is left behind then.
+    `before` is told what was found out while there is no run yet (see `submit`). Raises a BceError that names the
+    setting; nothing is left behind then.
     """
-    run_id = submit(store, config, name=name, recipe=recipe)
+    run_id = submit(store, config, name=name, recipe=recipe, before=before)
     wake(store)
     return run_id
 

@@ -34,10 +34,15 @@ def disk_use(store: RunStore) -> DiskUse:
     return DiskUse(runs, directory_size(trash(store).root), usage.free, usage.total)
 
 
+def free_bytes(store: RunStore) -> int:
+    """What is free on the disk that the runs are on."""
+    return shutil.disk_usage(_existing(store)).free
+
+
 def disk_problem(store: RunStore, needed_bytes: int = 0) -> str | None:
     """Why no run can be started, in a sentence, or None: what it needs (if known) has to leave the set rest free."""
     keep = load_preferences(store).keep_free_gb
-    free = shutil.disk_usage(_existing(store)).free
+    free = free_bytes(store)
     if free - needed_bytes >= keep * GB:
         return None
     need = f", this run needs up to {needed_bytes / GB:.2f} GB" if needed_bytes else ""

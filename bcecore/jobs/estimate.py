@@ -18,10 +18,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bcecore.config import RunConfig
 from bcecore.files import read_json, write_json
+from bcecore.jobs.disk import GB, free_bytes
 from bcecore.jobs.local import spawn
 from bcecore.jobs.submit import Checked, submit
+from bcecore.schedule import times
 from bcecore.settings import flatten
 from bcecore.store.identity import ProcessIdentity, identity_of, is_alive
+from bcecore.store.preferences import load_preferences
 from bcecore.store.record import RunRecord, now
 from bcecore.store.runs import RunStore
 
@@ -86,6 +89,23 @@ class Estimate:
     """Checkpoints that will be on disk at the end."""
     weights: int
     """Weights of the model (parameters)."""
+    checkpoint_bytes: int
+    """Of one checkpoint."""
+    model_bytes: int
+    """Of the finished model."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """Bytes on the disk: what there is, and what a run takes of it."""
+
+    free: int
+    keep_free: float
+    """What is to stay free."""
+    checkpoint: int
+    """One checkpoint; 0 until somebody has measured it."""
+    model: int
+    """The finished model; the same."""
 
 
 class _Pending(BaseModel):
@@ -110,13 +130,19 @@ def estimate_of_run(store: RunStore, record: RunRecord, config: RunConfig) -> Es
     return estimate_from(probe, config, steps, evaluates=dataset["validation_examples"] > 0)
 
 
+def space(store: RunStore, checked: Checked | None) -> Space:
+    """The room that there is now, for a configuration as far as there is one and a probe of it."""
+    found = estimate(store, checked) if checked is not None else None
+    sizes = (0, 0) if found is None else (found.checkpoint_bytes, found.model_bytes)
+    return Space(free_bytes(store), load_preferences(store).keep_free_gb * GB, *sizes)
+
+
 def estimate_from(probe: Probe, config: RunConfig, total_steps: int, *, evaluates: bool) -> Estimate:
     """The arithmetic: steps, evaluations and checkpoints, each times what the probe measured."""
     logging = config.logging
-    saves = saves_of(total_steps, logging.save_steps)
-    limit = logging.save_total_limit
-    kept, at_most = (saves, saves) if limit is None else (min(saves, limit), min(saves, limit + 2))
-    evaluations = saves_of(total_steps, logging.eval_steps) if evaluates else 0
+    saves = times(total_steps, logging.save_steps)
+    kept, at_most = logging.checkpoints(total_steps), logging.most_checkpoints(total_steps)
+    evaluations = times(total_steps, logging.eval_steps) if evaluates else 0
     seconds = (
         probe.startup_seconds
         + total_steps * probe.seconds_per_step
@@ -124,12 +150,7 @@ def estimate_from(probe: Probe, config: RunConfig, total_steps: int, *, evaluate
         + saves * probe.seconds_per_checkpoint
     )
     disk, peak = (number * probe.checkpoint_bytes + probe.model_bytes for number in (kept, at_most))
-    return Estimate(seconds, disk, peak, kept, probe.weights)
-
-
-def saves_of(total_steps: int, every: int) -> int:
-    """How often something happens that is done every `every` steps and at the last one."""
-    return total_steps // every + (total_steps % every > 0)
+    return Estimate(seconds, disk, peak, kept, probe.weights, probe.checkpoint_bytes, probe.model_bytes)
 
 
 def start_probe(store: RunStore, checked: Checked) -> None:

@@ -7,7 +7,7 @@ import json
 import secrets
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,8 @@ class Checked:
     validation: Encoded
     total_steps: int
     steps_per_epoch: int
+    longest_possible: int | None
+    """How many tokens the model can hold; None where its own files do not say."""
 
     @property
     def dataset(self) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def check(config: RunConfig, tokenizer_directory: Path | None = None) -> Checked
     setting.
     """
     _check_trackers(config)
-    words = None if config.model.kind == "offline" else _check_model(config)
+    words, longest_possible = _limits(config)
     text = prepare(config.data)
     with tempfile.TemporaryDirectory() as scratch:
         tokenizer = write_tokenizer(config, text.train, tokenizer_directory or Path(scratch))
@@ -115,7 +117,7 @@ def check(config: RunConfig, tokenizer_directory: Path | None = None) -> Checked
     train = encode(tokenizer, text.train, config.data.block_size)
     validation = encode(tokenizer, text.validation, config.data.block_size)
     _check_lengths(config, text, train, validation)
-    return _checked(config, text, tokenizer, train, validation)
+    return _checked(config, text, tokenizer, train, validation, longest_possible)
 
 
 def with_other_settings(checked: Checked, config: RunConfig) -> Checked:
@@ -125,16 +127,23 @@ def with_other_settings(checked: Checked, config: RunConfig) -> Checked:
     """
     assert (config.model, config.data) == (checked.config.model, checked.config.data)
     _check_trackers(config)
-    return _checked(config, checked.text, checked.tokenizer, checked.train, checked.validation)
+    return _checked(
+        config, checked.text, checked.tokenizer, checked.train, checked.validation, checked.longest_possible
+    )
 
 
 def _checked(
-    config: RunConfig, text: PreparedText, tokenizer: tokenizers.Tokenizer, train: Encoded, validation: Encoded
+    config: RunConfig,
+    text: PreparedText,
+    tokenizer: tokenizers.Tokenizer,
+    train: Encoded,
+    validation: Encoded,
+    longest_possible: int | None,
 ) -> Checked:
     examples = len(train.ids)
     check_against_text(config, train_examples=examples)
     total_steps, per_epoch = config.total_steps(examples), config.steps_per_epoch(examples)
-    return Checked(config, text, tokenizer, train, validation, total_steps, per_epoch)
+    return Checked(config, text, tokenizer, train, validation, total_steps, per_epoch, longest_possible)
 
 
 def _check_trackers(config: RunConfig) -> None:
@@ -150,8 +159,14 @@ def _check_trackers(config: RunConfig) -> None:
         raise ConfigError([Problem("logging.report_to", config.logging.report_to, message)])
 
 
-def _check_model(config: RunConfig) -> int | None:
-    """Check what a model's config.json says against the settings; return how many tokens it knows, if it says so."""
+def _limits(config: RunConfig) -> tuple[int | None, int | None]:
+    """Check what a model's config.json says against the settings.
+
+    Returns how many different tokens the model knows, and how many it can hold, as far as it says so; one that is built
+    here knows as many as its tokenizer.
+    """
+    if config.model.kind == "offline":
+        return None, config.model.max_position_embeddings
     facts = model_facts(config.model.source)
     limit = positions(facts)
     if limit is not None and config.data.block_size > limit:
@@ -163,7 +178,7 @@ def _check_model(config: RunConfig) -> int | None:
             field="model.causal",
         )
     words = facts.get("vocab_size")
-    return words if isinstance(words, int) else None
+    return words if isinstance(words, int) else None, limit
 
 
 def _check_lengths(config: RunConfig, text: PreparedText, train: Encoded, validation: Encoded) -> None:
@@ -190,15 +205,25 @@ def _check_lengths(config: RunConfig, text: PreparedText, train: Encoded, valida
         )
 
 
-def submit(store: RunStore, config: RunConfig, *, name: str, recipe: str | None = None) -> str:
+def submit(
+    store: RunStore,
+    config: RunConfig,
+    *,
+    name: str,
+    recipe: str | None = None,
+    before: Callable[[Checked], object] | None = None,
+) -> str:
     """Check `config`, freeze it with its text and tokenizer as a new queued run, and return the run's id.
 
-    Raises a BceError that names the setting; nothing is left behind then.
+    `before` is told what was found out while there is no run yet, and prevents it by raising anything. Raises a
+    BceError that names the setting; nothing is left behind then.
     """
     name = check_name(name)
     config = with_absolute_paths(config)
     with tempfile.TemporaryDirectory() as scratch:
         checked = check(config, Path(scratch))
+        if before is not None:
+            before(checked)
 
         def fill(directory: Path) -> None:
             (directory / "data").mkdir()

@@ -96,6 +96,8 @@ class Trace:
     """Values at few steps, each drawn as a point; a line joins them."""
     start: float = math.nan
     """When the run began, in seconds since 1970; without it, the series' own first time."""
+    key: str = ""
+    """The logged key, for marks that belong to one; empty where it does not matter."""
 
 
 @dataclass(frozen=True)

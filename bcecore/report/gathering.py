@@ -6,7 +6,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bcecore.config import RunConfig
+from bcecore.findings.finding import Finding
+from bcecore.report.finding_words import noted
 from bcecore.report.material import Material, RunFile
+from bcecore.store import acknowledged
+from bcecore.store.acknowledged import ACKNOWLEDGED_FILE
 from bcecore.store.checkpoints import checkpoint_steps
 from bcecore.store.history import IMPORTED_DIRECTORY, METRICS_FILE, STATE_FILE, History
 from bcecore.store.imported import IMPORT_FILE, Imported
@@ -22,14 +26,23 @@ _FILES = (
     (STATE_FILE, "the same as Hugging Face's Trainer writes it"),
     ("train.log", "what the training process wrote"),
     (SAMPLES_FILE, "what the model wrote when it was asked to"),
+    (ACKNOWLEDGED_FILE, "findings that somebody has accepted, with the reasons"),
     ("data", "the lines that were used"),
     ("checkpoints", "the checkpoints"),
     ("model", "the final model and its tokenizer"),
 )
 
 
-def material_of(store: RunStore, record: RunRecord, history: History, extra_steps: Iterable[int] = ()) -> Material:
-    """All that is known of a run, without charts. `history` has been refreshed. RunError if its files are damaged."""
+def material_of(
+    store: RunStore,
+    record: RunRecord,
+    history: History,
+    extra_steps: Iterable[int] = (),
+    findings: Iterable[Finding] | None = None,
+) -> Material:
+    """All that is known of a run, without charts. `history` has been refreshed. `findings`: what is noticed about it,
+    by whoever has looked it over. RunError if its files are damaged.
+    """
     config: RunConfig | None = None
     imported: Imported | None = None
     if record.status == "imported":
@@ -46,6 +59,7 @@ def material_of(store: RunStore, record: RunRecord, history: History, extra_step
         extra_steps=tuple(sorted(set(extra_steps))),
         checkpoints=tuple(checkpoint_steps(directory)),
         files=tuple(_files(directory)),
+        findings=None if findings is None else noted(findings, acknowledged.read(directory)),
         notes=tuple(dict.fromkeys((*(imported.notes if imported is not None else ()), *history.notes))),
     )
 

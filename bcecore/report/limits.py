@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -26,14 +27,22 @@ class Limit(NamedTuple):
 
 
 def limits(
-    record: RunRecord, config: RunConfig | None, imported: Imported | None, logged: Logged, pace: Throughput
+    record: RunRecord,
+    config: RunConfig | None,
+    imported: Imported | None,
+    logged: Logged,
+    pace: Throughput,
+    told: Collection[str] = (),
 ) -> list[Limit]:
-    """All that limits what may be concluded from a run's figures, the gravest first."""
+    """All that limits what may be concluded from a run's figures, the gravest first.
+
+    `told`: the rules whose findings stand beside it, and need not be said again.
+    """
     found = [
-        *_sight(record, config),
-        *_checking(record, config, logged),
+        *([] if "future-leak" in told else _sight(record, config)),
+        *_checking(record, config, logged, told),
         *_objective(logged),
-        *_effect(config, logged),
+        *_effect(config, logged, told),
         *_origin(config, imported),
         *_gaps(record, logged, pace),
     ]
@@ -71,7 +80,9 @@ def _sight(record: RunRecord, config: RunConfig | None) -> list[tuple[str, str]]
     ]
 
 
-def _checking(record: RunRecord, config: RunConfig | None, logged: Logged) -> list[tuple[str, str]]:
+def _checking(
+    record: RunRecord, config: RunConfig | None, logged: Logged, told: Collection[str]
+) -> list[tuple[str, str]]:
     """What the held-out text is worth."""
     checked = bool(check_losses(logged))
     if not checked:
@@ -90,6 +101,8 @@ def _checking(record: RunRecord, config: RunConfig | None, logged: Logged) -> li
             )
         ]
     if config.data.validation == "first_rows_of_training":
+        if "split-reuse" in told:
+            return []
         return [
             (
                 "No held-out text",
@@ -98,7 +111,7 @@ def _checking(record: RunRecord, config: RunConfig | None, logged: Logged) -> li
         ]
     found = []
     shared = record.dataset.get("validation_also_in_training", 0)
-    if shared:
+    if shared and "overlap" not in told:
         found.append(
             (
                 "Checking lines that are training lines",
@@ -107,7 +120,7 @@ def _checking(record: RunRecord, config: RunConfig | None, logged: Logged) -> li
             )
         )
     lines = record.dataset.get("validation_examples", 0)
-    if 0 < lines < _FEW_DOCUMENTS:
+    if 0 < lines < _FEW_DOCUMENTS and "too-small" not in told:
         found.append(
             (
                 "A small checking text",
@@ -149,12 +162,14 @@ def _objective(logged: Logged) -> list[tuple[str, str]]:
     return found
 
 
-def _effect(config: RunConfig | None, logged: Logged) -> list[tuple[str, str]]:
+def _effect(config: RunConfig | None, logged: Logged, told: Collection[str]) -> list[tuple[str, str]]:
     """What can be said about BCE."""
     found = []
     bce_losses = logged.series("bce_loss")
     uses_bce = config.bce.enabled if config is not None else len(bce_losses) > 0 and has_bce(logged.keys)
-    if uses_bce and config is not None and config.bce.profile == "seed":
+    if "no-gradient" in told:
+        pass  # as it was measured
+    elif uses_bce and config is not None and config.bce.profile == "seed":
         found.append(
             (
                 "BCE adds no gradient",

@@ -14,6 +14,7 @@ from bcecore.config import RunConfig
 from bcecore.report.best_and_last import BestAndLast, best_and_last
 from bcecore.report.document import Picture
 from bcecore.report.facts import Fact, run_facts
+from bcecore.report.finding_words import Noted
 from bcecore.report.highlights import Highlight, Milestones, Snapshot, highlights, milestones, snapshot
 from bcecore.report.imported_facts import imported_facts
 from bcecore.report.limits import Limit, limits
@@ -25,6 +26,9 @@ from bcecore.report.summary import summarise
 from bcecore.report.throughput import Throughput, throughput
 from bcecore.store.imported import Imported
 from bcecore.store.record import RunRecord
+
+# Observations that say the same as a finding, and its rule.
+_TOLD_BY = {"non_finite": "non-finite", "bce_gradient": "no-gradient"}
 
 
 class RunFile(NamedTuple):
@@ -52,6 +56,13 @@ class Material:
     pictures: tuple[Picture, ...] = ()
     notes: tuple[str, ...] = field(default=())
     """What had to be mended in the files."""
+    findings: tuple[Noted, ...] | None = None
+    """What is noticed about the run; None where nobody has looked it over."""
+
+    @cached_property
+    def told(self) -> frozenset[str]:
+        """The rules whose findings are told, so that nothing else need say the same."""
+        return frozenset(each.finding.id for each in self.findings or ())
 
     @cached_property
     def extent(self) -> Extent | None:
@@ -96,14 +107,15 @@ class Material:
     def observations(self) -> list[Observation]:
         """What there is to say."""
         part = self.extent is not None and not self.extent.ended
-        return observations(self.logged, self.config, self.pace, over=self.record.is_over, part=part)
+        found = observations(self.logged, self.config, self.pace, over=self.record.is_over, part=part)
+        return [each for each in found if _TOLD_BY.get(each.key) not in self.told]
 
     @cached_property
     def limits(self) -> list[Limit]:
         """What the figures cannot show."""
-        return limits(self.record, self.config, self.imported, self.logged, self.pace)
+        return limits(self.record, self.config, self.imported, self.logged, self.pace, self.told)
 
     @cached_property
     def next_steps(self) -> list[NextStep]:
         """What to do next."""
-        return next_steps(self.record, self.config, self.logged, self.checkpoints)
+        return next_steps(self.record, self.config, self.logged, self.checkpoints, self.told)

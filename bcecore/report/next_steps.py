@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,14 +22,21 @@ class NextStep(NamedTuple):
 
 
 def next_steps(
-    record: RunRecord, config: RunConfig | None, logged: Logged, checkpoints: Sequence[int]
+    record: RunRecord,
+    config: RunConfig | None,
+    logged: Logged,
+    checkpoints: Sequence[int],
+    told: Collection[str] = (),
 ) -> list[NextStep]:
-    """What would make the figures better, or say more. `checkpoints`: the steps of those that are whole, in order."""
+    """What would make the figures better, or say more. `checkpoints`: the steps of those that are whole, in order.
+
+    `told`: the rules whose findings stand beside it with what to do, which need not be said again.
+    """
     clone = f"python -m bcecore clone {record.id} --set"
     found = []
     checks = check_losses(logged)
     probe = record.facts.get("leak_probe")
-    if probe is not None and probe["leaks"]:
+    if probe is not None and probe["leaks"] and "future-leak" not in told:
         found.append(
             NextStep(
                 "Train again with a model that reads from left to right, for losses that mean something.",
@@ -42,13 +49,14 @@ def next_steps(
     elif config.data.validation == "none":
         found.append(NextStep("Set lines aside and check the model on them.", f"{clone} data.validation=fraction"))
     elif not config.data.holds_out:
-        found.append(
-            NextStep(
-                "Check on lines that are set aside instead of lines that were trained on.",
-                f"{clone} data.validation=fraction",
+        if "split-reuse" not in told:
+            found.append(
+                NextStep(
+                    "Check on lines that are set aside instead of lines that were trained on.",
+                    f"{clone} data.validation=fraction",
+                )
             )
-        )
-    elif checks and record.status == "finished":
+    elif checks and record.status == "finished" and "overfit" not in told:
         found += _length(record, config, logged.series(checks[0]))
     if len(checkpoints) > 1:
         first, last = f"{record.id}@{checkpoints[0]}", f"{record.id}@{checkpoints[-1]}"
@@ -59,7 +67,7 @@ def next_steps(
             )
         )
     if config is not None and config.bce.enabled:
-        if config.bce.profile == "seed":
+        if config.bce.profile == "seed" and "no-gradient" not in told:
             found.append(NextStep("Try the profile that acts on the model.", f"{clone} bce.profile=active"))
         found.append(
             NextStep(

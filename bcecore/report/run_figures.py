@@ -6,14 +6,16 @@ Charts of what a run of ours always logs are there before it logs: a page must n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bcecore.config import RunConfig
+from bcecore.findings.finding import Finding
 from bcecore.report.chart_lines import MILLISECONDS, Axis, Numbers, Range, first_of
 from bcecore.report.charts import Extent, Figure, Mark, Trace
+from bcecore.report.finding_words import name_of
 from bcecore.report.logged import Logged, language_loss
 from bcecore.report.metrics import CHECK_PREFIXES, COMPONENTS, Origin, least_known, metric, origin_of
 from bcecore.report.palette import (
@@ -53,11 +55,26 @@ def run_color(config: RunConfig | None, keys: Iterable[str] = ()) -> str:
     return BCE_ON if on else BCE_OFF
 
 
-def run_figures(history: Logged, config: RunConfig | None = None, marks: Sequence[Mark] = ()) -> list[Figure]:
-    """All charts of one run, in their order on a page; `config` is None for a run that was trained elsewhere."""
+def run_figures(
+    history: Logged, config: RunConfig | None = None, marks: Sequence[Mark] = (), findings: Iterable[Finding] = ()
+) -> list[Figure]:
+    """All charts of one run, in their order on a page; `config` is None for a run that was trained elsewhere.
+
+    `marks` are on every chart, those of a finding on the charts of the keys that it is about.
+    """
     charts = _Charts(history, config)
     extent = extent_of(history)
-    return [replace(figure, marks=tuple(marks), extent=extent) for figure in charts.all()]
+    noticed = [finding for finding in findings if finding.steps]
+    return [replace(figure, marks=(*marks, *_marks_of(figure, noticed)), extent=extent) for figure in charts.all()]
+
+
+def _marks_of(figure: Figure, findings: Iterable[Finding]) -> Iterator[Mark]:
+    keys = {trace.key for trace in figure.traces}
+    if "ce" in keys:  # without BCE the loss is CE, and drawn as that
+        keys.add("loss")
+    for finding in findings:
+        if not finding.keys or not keys.isdisjoint(finding.keys):
+            yield from (Mark(step, "finding", name_of(finding.id)) for step in finding.steps)
 
 
 def overlay_figures(runs: Sequence[RunLines], keys: Sequence[str]) -> list[Figure]:
@@ -188,7 +205,7 @@ class _Charts:
     def _language_loss(self) -> Trace:
         self._left.pop("ce", None)
         name = "CE (worked out: the loss less BCE's term)" if self._ce.worked_out else "CE"
-        return Trace(name, self._ce.series, self._color, start=self._start)
+        return Trace(name, self._ce.series, self._color, start=self._start, key="ce")
 
     def _checked_loss(self) -> list[Trace]:
         if self._config is not None:
@@ -209,7 +226,8 @@ class _Charts:
         if self._config is None and not len(self._ce.series):
             return None
         ce = self._language_loss()
-        traces = (Trace("objective", self._history.series("loss"), NEUTRAL, DASHED, start=self._start), ce)
+        objective = self._history.series("loss")
+        traces = (Trace("objective", objective, NEUTRAL, DASHED, start=self._start, key="loss"), ce)
         return Figure(
             "gap",
             "CE against the objective",
@@ -405,7 +423,7 @@ class _Charts:
         series = self._history.series(key)
         if key == "time":
             series = Series(series.steps, series.values - self._start, series.epochs, series.times)
-        return Trace(name, series, color, dash, dots, self._start)
+        return Trace(name, series, color, dash, dots, self._start, key)
 
     def _differs(self, one: str, other: str) -> bool:
         first, second = self._history.column(one), self._history.column(other)

@@ -9,7 +9,9 @@ import json
 import shlex
 from collections.abc import Callable
 
+from bcecore.findings.of_run import rules_of
 from bcecore.report.document import Block, Code, Document, Item, Items, Paragraph, Section, Table
+from bcecore.report.finding_words import SEVERITY_WORDS, accepted_words, counts_words, looked_words, name_of
 from bcecore.report.material import Material
 from bcecore.report.tables import (
     best_table,
@@ -61,6 +63,29 @@ def _snapshot(material: Material) -> Section | None:
 
 def _highlights(material: Material) -> Section | None:
     return _section("Schedule highlights", highlights_table(material))
+
+
+def _findings(material: Material) -> Section | None:
+    """What is noticed, what to do about it, and what was accepted for which reason."""
+    if material.findings is None:
+        return None
+    if not material.findings:
+        return _section("Findings", Paragraph(looked_words(len(rules_of(material.config)))))
+    items = []
+    for each in material.findings:
+        finding = each.finding
+        kind = SEVERITY_WORDS[finding.severity].one
+        text = f"{finding.sentence} {finding.what_to_do}"
+        command = ""
+        if each.accepted is not None:
+            text = f"{finding.sentence} {accepted_words(each.accepted)}"
+        elif finding.fix is not None and material.config is not None:
+            settings = (shlex.quote(f"{key}={json.dumps(value)}") for key, value in finding.fix.changes.items())
+            command = f"python -m bcecore clone {material.record.id} {' '.join(f'--set {each}' for each in settings)}"
+        items.append(Item(text, f"{name_of(finding.id)} ({kind})", command))
+    standing = counts_words(each.finding.severity for each in material.findings if each.accepted is None)
+    lead = Paragraph(f"{standing}." if standing else "All that was noticed was accepted.")
+    return _section("Findings", lead, Items(tuple(items)))
 
 
 def _observations(material: Material) -> Section | None:
@@ -153,6 +178,7 @@ _SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
     _facts,
     _snapshot,
     _highlights,
+    _findings,
     _observations,
     _charts,
     _values,

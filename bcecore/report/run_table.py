@@ -16,10 +16,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from bcecore.findings.tally import tally_of
+from bcecore.report.finding_words import SEVERITY_WORDS
 from bcecore.report.metrics import Better, metric
 from bcecore.report.progress import done_share
 from bcecore.report.words import age, duration, number
-from bcecore.store.record import STATUSES, RunRecord
+from bcecore.store.record import STATUSES, RunRecord, Tally
 from bcecore.store.summary import Basics, BceKind, LogSummary
 
 Kind = Literal["text", "number", "whole", "progress", "tags", "trend"]
@@ -44,6 +46,7 @@ DEFAULT_COLUMNS = (
     "perplexity",
     "bce",
     "trend",
+    "findings",
     "when",
 )
 DEFAULT_ORDER = "when"
@@ -282,6 +285,27 @@ def trend(row: Row) -> list[float]:
     return list(trends.get("ce") or trends.get("loss") or ())
 
 
+def _gravity(tally: Tally | None) -> Value:
+    """By what is noticed about a run, as one number: any serious finding counts more than all warnings."""
+    return None if tally is None else float(tally.serious * 10**12 + tally.warnings * 10**6 + tally.notes)
+
+
+def findings_cell(tally: Tally | None) -> str | None:
+    """`✕ 1 serious, ▲ 2 warnings`, `✓ none`; None where that is not known."""
+    if tally is None:
+        return None
+    parts = [
+        f"{sign} {number:,} {word if number == 1 or word == 'serious' else word + 's'}"
+        for number, sign, word in (
+            (tally.serious, SEVERITY_WORDS["B"].sign, "serious"),
+            (tally.warnings, SEVERITY_WORDS["W"].sign, "warning"),
+            (tally.notes, SEVERITY_WORDS["N"].sign, "note"),
+        )
+        if number
+    ]
+    return ", ".join(parts) or ("✓ none but accepted" if tally.accepted else "✓ none")
+
+
 def _took(row: Row) -> Value:
     record = row.record
     return None if record.started is None or record.ended is None else (record.ended - record.started).total_seconds()
@@ -324,6 +348,15 @@ _COLUMNS: dict[str, Column] = {
             "CE over the run; the loss where CE was not logged.",
             "trend",
             lambda row: trend(row)[-1] if trend(row) else None,
+            "lower",
+        ),
+        Column(
+            "findings",
+            "Findings",
+            "What was noticed about the run, without what was accepted; its page says it. A run at work tells it above "
+            "the table, and one that nobody has looked over yet is looked over when it is listed here.",
+            "text",
+            lambda row: _gravity(tally_of(row.record)),
             "lower",
         ),
         Column("tags", "Tags", "Words that you gave the run.", "tags", lambda row: ", ".join(row.record.tags) or None),
@@ -392,6 +425,8 @@ def _cell(row: Row, column: Column, status_words: Mapping[str, str], now: dateti
             return list(record.tags)
         case "when":
             return age(record.created, now)
+        case "findings":
+            return findings_cell(tally_of(record))
         case "took":
             took = column.value(row)
             return None if took is None else duration(float(took))

@@ -11,7 +11,9 @@ from pathlib import PureWindowsPath
 from typing import Any
 
 from bcecore.evaluation.outcome import Comparison, StudyMaterial
+from bcecore.findings.finding import Finding
 from bcecore.report.document import Block, Code, Document, Item, Items, Paragraph, Picture, Section, Table
+from bcecore.report.finding_words import accepted_words, name_of, noted
 from bcecore.report.run_report import BCE_IS
 from bcecore.report.study_words import (
     arm_words,
@@ -214,15 +216,14 @@ def _where(material: StudyMaterial, pictures: Pictures) -> Section | None:
 
 def _findings(material: StudyMaterial, _: Pictures) -> Section | None:
     if material.outcome is None:
-        found = material.plan.findings
-        items = [Item(f"{each['sentence']} {each['what_to_do']}", str(each["id"])) for each in found]
+        found = [Finding.model_validate(each) for each in material.plan.findings]
     else:
-        unique = {
-            (finding.id, finding.sentence): finding
-            for each in material.outcome.comparisons
-            for finding in each.findings
-        }
-        items = [Item(f"{each.sentence} {each.what_to_do}", each.id) for each in unique.values()]
+        found = [finding for each in material.outcome.comparisons for finding in each.findings]
+    unique = {(finding.id, finding.sentence): finding for finding in found}
+    items = []
+    for each in noted(unique.values(), material.accepted):
+        accepted = "" if each.accepted is None else f" {accepted_words(each.accepted)}"
+        items.append(Item(f"{each.finding.sentence} {each.finding.what_to_do}{accepted}", name_of(each.finding.id)))
     return _section(NOTICED, Items(tuple(items)) if items else Paragraph("Nothing."))
 
 

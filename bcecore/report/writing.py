@@ -40,7 +40,8 @@ def report_of(material: Material) -> Report:
 
 def _pictures(material: Material) -> Iterator[Picture]:
     marks = [Mark(step, "checkpoint", f"checkpoint {step:,}") for step in material.checkpoints]
-    for figure in run_figures(material.logged, material.config, marks):
+    standing = [each.finding for each in material.findings or () if each.accepted is None]
+    for figure in run_figures(material.logged, material.config, marks, standing):
         logged = max((len(trace.series) for trace in figure.traces), default=0)
         if figure.more or not logged:
             continue

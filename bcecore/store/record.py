@@ -104,6 +104,22 @@ class Failure(BaseModel):
     detail: str = ""
 
 
+class Tally(BaseModel):
+    """How many findings a run that is over has, as somebody counted who looked it over."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rules: str
+    """Which rules looked: others may find something else."""
+    since: datetime
+    """Since when the run had its status then: resumed and over again, it has to be looked over again."""
+    serious: int = 0
+    warnings: int = 0
+    notes: int = 0
+    accepted: int = 0
+    """Findings that somebody has accepted; they are not among the others."""
+
+
 class JobRecord(BaseModel):
     """What is known about anything that waits, is carried out by a process, and ends. Frozen: a store changes it."""
 
@@ -182,6 +198,8 @@ class RunRecord(JobRecord):
     """Fingerprints and counts of the text; see `jobs.submit`."""
     facts: dict[str, Any] = Field(default_factory=dict)
     """What the training process found out: weights of the model, the future-leak probe, the Trainer's totals."""
+    tally: Tally | None = None
+    """How many findings it had when it was last looked over (`findings.tally`)."""
 
     @property
     def run_id(self) -> str:

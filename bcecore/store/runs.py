@@ -208,6 +208,8 @@ class RunStore(RecordStore[RunRecord]):
         with self.locked(run_id):
             imported = self.imported(run_id).model_copy(update={"facts": checked})
             write_json(self.directory(run_id) / IMPORT_FILE, imported.model_dump(mode="json"))
+            # What is noticed about the run may be something else now.
+            self._write(self.directory(run_id), self.record(run_id).model_copy(update={"tally": None}), durable=False)
         return imported
 
     def _make(self, directory: Path) -> None:

@@ -6,6 +6,7 @@
 | `state.json` | `StudyState`, all that changes: its runs, and the looks that were taken; `state.copy.json` is a copy |
 | `data/train.jsonl`, `data/validation.jsonl`, `data/tokenizer/` | what every run of the study learns from |
 | `data/held-out-<n>.jsonl` | the texts of held-out split n, one `{"text": ...}` a line |
+| `acknowledged.json` | the findings that somebody has accepted, with the reasons (`acknowledged`) |
 | `report.md`, `report.html` | on request |
 
 The runs are ordinary runs beside the others, with `study` in their records; their ids are in the state.
@@ -152,7 +153,7 @@ class StudyPlan(BaseModel):
     overlapping: dict[str, tuple[int, ...]] = Field(default_factory=dict)
     """For each split the documents (rows, from 0) that the runs also learn from: they are left out."""
     findings: tuple[dict[str, Any], ...] = ()
-    """What was noticed before the launch and did not forbid it."""
+    """What was noticed before the launch and did not forbid it, what somebody had accepted included."""
     expectations: dict[str, Any] = Field(default_factory=dict)
     """What was foretold before the launch: the smallest difference that is likely seen, and how long it takes."""
 

@@ -41,10 +41,15 @@ def split_fraction(texts: Sequence[str], fraction: float, seed: int) -> tuple[li
     lines with the smallest hashes are set aside, as many as come nearest to `fraction` of all (at least one, and at
     least one stays for training). With a single distinct line, the validation side is empty.
     """
+    return split_by([identity(text) for text in texts], fraction, seed)
+
+
+def split_by(keys: Sequence[str], fraction: float, seed: int) -> tuple[list[int], list[int]]:
+    """The same for texts of which those with the same key stay on one side."""
     groups: dict[str, list[int]] = {}
-    for index, text in enumerate(texts):
-        groups.setdefault(identity(text), []).append(index)
-    wanted = max(1, round(fraction * len(texts)))
+    for index, key in enumerate(keys):
+        groups.setdefault(key, []).append(index)
+    wanted = max(1, round(fraction * len(keys)))
     validation: list[int] = []
     ranked = sorted(groups, key=lambda key: hashlib.sha256(f"{seed}\n{key}".encode()).digest())
     for key in ranked[:-1]:  # one group always stays for training
@@ -58,7 +63,7 @@ def split_fraction(texts: Sequence[str], fraction: float, seed: int) -> tuple[li
     if not validation and len(groups) > 1:  # every line has many duplicates
         validation = groups[min(ranked, key=lambda key: len(groups[key]))]
     chosen = set(validation)
-    return [index for index in range(len(texts)) if index not in chosen], sorted(chosen)
+    return [index for index in range(len(keys)) if index not in chosen], sorted(chosen)
 
 
 def shared_texts(train: Sequence[str], validation: Sequence[str]) -> int:

@@ -168,6 +168,10 @@ class Encoded:
     """How many examples were cut."""
     too_short: int
     """How many examples were left out because they have fewer than two tokens."""
+    cut_off: int = 0
+    """Tokens that were cut off, of all examples together."""
+    longest: int = 0
+    """Tokens of the longest example, before anything was cut off."""
 
     @property
     def tokens(self) -> int:
@@ -181,7 +185,7 @@ def encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], block_size: in
     A text of fewer than two tokens is left out and counted: its loss would be 0/0.
     """
     ids: list[list[int]] = []
-    cut = too_short = 0
+    cut = too_short = cut_off = longest = 0
     # In pieces: what the library returns for a text is many times as large as its ids.
     for start in range(0, len(texts), _PIECE):
         piece = list(texts[start : start + _PIECE])
@@ -192,13 +196,25 @@ def encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], block_size: in
             shortened = tokenizer.encode_batch_fast([piece[position] for position in long])
         finally:
             tokenizer.no_truncation()
+        longest = max([longest, *map(len, whole)])
         for position, encoding in zip(long, shortened, strict=True):
+            cut_off += len(whole[position]) - len(encoding.ids)
             whole[position] = encoding.ids
         kept = [tokens for tokens in whole if len(tokens) >= MIN_TOKENS]
         ids += kept
         cut += len(long)
         too_short += len(whole) - len(kept)
-    return Encoded(ids, cut, too_short)
+    return Encoded(ids, cut, too_short, cut_off, longest)
+
+
+def unknown_id(tokenizer: tokenizers.Tokenizer) -> int | None:
+    """The token that stands for what the vocabulary does not have; None where it can write everything."""
+    model = tokenizer.model
+    if isinstance(model, models.Unigram):  # says it nowhere else
+        found = json.loads(tokenizer.to_str())["model"].get("unk_id")
+        return None if found is None else int(found)
+    name = getattr(model, "unk_token", None)
+    return None if name is None else tokenizer.token_to_id(name)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,15 @@ def uploads(slot: str) -> list[Upload]:
     return found
 
 
-def uploader(store: RunStore, slot: str, label: str, suffixes: Sequence[str], *, several: bool = False) -> None:
+def uploader(
+    store: RunStore,
+    slot: str,
+    label: str,
+    suffixes: Sequence[str],
+    *,
+    several: bool = False,
+    larger: str = "Larger ones can be evaluated from the command line.",
+) -> None:
     """A place to drop a file; with `several`, one beside the others, else in place of the one before."""
     turn = st.session_state.setdefault(_key(slot, "turn"), 0)
     key = _key(slot, f"uploader-{turn}")
@@ -37,7 +45,7 @@ def uploader(store: RunStore, slot: str, label: str, suffixes: Sequence[str], *,
             accept_multiple_files=several,
             key=key,
             max_upload_size=UPLOAD_MEGABYTES,
-            help=f"Up to {UPLOAD_MEGABYTES} MB a file. Larger ones can be evaluated from the command line.",
+            help=f"Up to {UPLOAD_MEGABYTES} MB a file. {larger}",
             on_change=_take,
             args=(store, slot, key),
             kwargs={"several": several},

@@ -17,10 +17,16 @@ import streamlit as st
 
 from bcecore.config import AUTO_TOKENIZER, SAMPLE_TEXT, RunConfig, source_kind
 from bcecore.errors import BceError, ConfigError, ModelError, Problem
-from bcecore.jobs import submit
+from bcecore.findings import before_launch
+from bcecore.findings.before_launch import Compared
+from bcecore.findings.finding import Finding, Fix
+from bcecore.findings.remedy import shorter_warm_ups
+from bcecore.jobs import estimate, submit
 from bcecore.jobs.submit import Checked
 from bcecore.recipes import load_recipe, recipe_names
 from bcecore.settings import differences, parse_config
+from bcecore.store.runs import RunStore
+from bcecore.text.prepare import PreparedText
 from bcecore.text.tokenizing import TOKENIZER_FILES
 from bcecore.ui import launch_state
 from bcecore.ui.config_form import SETTINGS, problem_words
@@ -48,6 +54,10 @@ class Draft:
     """What is wrong, in words, by the setting it belongs to; "" for what belongs to none."""
     hub_failed: bool
     """Whether the model or tokenizer could not be fetched, which another try may mend."""
+    findings: tuple[Finding, ...]
+    """What was noticed, as far as there is something to look at; the most serious first."""
+    fixes: dict[str, Fix]
+    """Changes that remove a problem, by the setting that it belongs to."""
 
     @property
     def total_steps(self) -> int | None:
@@ -67,19 +77,22 @@ class _Failure:
     at: float
 
 
-def read_form(origin: Origin) -> Draft:
+def read_form(store: RunStore, origin: Origin) -> Draft:
     """Check what stands in the form. Draws a spinner where it is called while a text is read for the first time."""
     values, found = launch_state.values_and_problems(origin)
     typed_wrong = {problem.field for problem in found}
     config = text = checked = None
     hub_failed = False
+    noticed: list[Finding] = []
+    fixes: dict[str, Fix] = {}
     try:
         config = parse_config(values)
     except ConfigError as error:
         found += [problem for problem in error.problems if problem.field not in typed_wrong]
     if not any(_section(problem.field) in _TEXT_SECTIONS for problem in found):
         try:
-            text = _text_of(values)
+            text, of_text = _text_of(values)
+            noticed += of_text
         except BceError as error:
             found += _problems_of(error)
             hub_failed = isinstance(error, ModelError) and error.field in ("model.source", "model.tokenizer")
@@ -88,7 +101,12 @@ def read_form(origin: Origin) -> Draft:
             checked = submit.with_other_settings(text, submit.with_absolute_paths(config))
         except BceError as error:
             found += _problems_of(error)
-    return Draft(origin, config, text, checked, _by_field(found), hub_failed)
+    if config is not None and text is not None:
+        total_steps = config.total_steps(len(text.train.ids))
+        noticed += before_launch.of_settings(config, total_steps, estimate.space(store, checked))
+        fixes = shorter_warm_ups(config, total_steps)
+    findings = tuple(before_launch.together(noticed))
+    return Draft(origin, config, text, checked, _by_field(found), hub_failed, findings, fixes)
 
 
 def try_again() -> None:
@@ -96,8 +114,11 @@ def try_again() -> None:
     st.session_state.pop(_FAILURE, None)
 
 
-def _text_of(values: dict[str, dict[str, Any]]) -> Checked:
-    """What `submit.check` finds in the text, from the cache where nothing has changed. Raises BceError."""
+def _text_of(values: dict[str, dict[str, Any]]) -> tuple[Checked, list[Finding]]:
+    """What `submit.check` finds in the text, and what is noticed about it, from the cache where nothing has changed.
+
+    Raises BceError.
+    """
     config = submit.with_absolute_paths(
         # BCE off and everything else as it comes: nothing here can clash with the length of the text.
         parse_config({**{section: values[section] for section in _TEXT_SECTIONS}, "bce": {"enabled": False}})
@@ -108,7 +129,9 @@ def _text_of(values: dict[str, dict[str, Any]]) -> Checked:
         raise failure.error
     try:
         with st.spinner("Reading the text and cutting it into tokens…"):
-            return _checked(*key)
+            _checked(*key)
+        with st.spinner("Comparing its lines with each other…"):
+            return _checked(*key), _noticed(*key)
     except BceError as error:
         st.session_state[_FAILURE] = _Failure(key, error, time.monotonic())
         raise
@@ -118,6 +141,19 @@ def _text_of(values: dict[str, dict[str, Any]]) -> Checked:
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _checked(config_json: str, stamps: tuple[object, ...]) -> Checked:
     return submit.check(RunConfig.model_validate_json(config_json))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _noticed(config_json: str, stamps: tuple[object, ...]) -> list[Finding]:
+    checked = _checked(config_json, stamps)
+    fingerprints = checked.text.fingerprints
+    return before_launch.of_text(checked, _compared(checked.text, fingerprints["train"], fingerprints["validation"]))
+
+
+# By the lines themselves: comparing a large text takes longest, and most settings leave its lines as they are.
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _compared(_text: PreparedText, train: str, validation: str) -> Compared:
+    return before_launch.compare(_text)
 
 
 def file_stamps(config: RunConfig) -> Iterable[object]:

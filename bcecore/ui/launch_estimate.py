@@ -1,4 +1,4 @@
-"""How long the run will take and whether the disk has room for it.
+"""How long the run will take and how much of the disk.
 
 Both come from a probe that runs in the background while somebody goes on with the form.
 """
@@ -8,11 +8,9 @@ from __future__ import annotations
 import streamlit as st
 
 from bcecore.jobs import estimate
-from bcecore.jobs.disk import disk_problem
 from bcecore.jobs.submit import Checked
 from bcecore.store.runs import RunStore
 from bcecore.ui.launch_words import estimate_words
-from bcecore.ui.words import plain
 
 _POLL_SECONDS = 1.0
 _MEASURED = "launch:measured"
@@ -32,15 +30,6 @@ def show_estimate(store: RunStore, checked: Checked | None) -> None:
             return
         _measure(store, checked)
     st.fragment(_estimate, run_every=_POLL_SECONDS if waiting else None)(store, checked, waiting)
-    problem = no_room(store, checked)
-    if problem is not None:
-        st.warning(f"**Not enough room.** {plain(problem)}", icon=":material/hard_drive:")
-
-
-def no_room(store: RunStore, checked: Checked | None) -> str | None:
-    """Why the disk cannot hold the run, in a sentence, or None. Before there is an estimate it asks for the least."""
-    found = estimate.estimate(store, checked) if checked is not None else None
-    return disk_problem(store, found.peak_disk_bytes if found is not None else 0)
 
 
 def _estimate(store: RunStore, checked: Checked, waiting: bool) -> None:

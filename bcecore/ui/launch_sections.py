@@ -5,8 +5,9 @@ A setting that has no place in a section of its own appears under "More options"
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -17,6 +18,7 @@ from bcecore.store.runs import RunStore
 from bcecore.text.reading import SUFFIXES
 from bcecore.ui import launch_state, launch_words
 from bcecore.ui.config_form import SETTINGS, field, field_key, help_text, show_problems
+from bcecore.ui.findings_list import show_findings
 from bcecore.ui.launch_draft import Draft, try_again
 from bcecore.ui.launch_estimate import show_estimate
 from bcecore.ui.launch_preview import show_preview
@@ -25,6 +27,12 @@ from bcecore.ui.page import ABOUT_PAGE
 from bcecore.ui.words import moment, plain, size
 
 _MORE = "launch:more"
+_TITLES = {2: "Text", 3: "Model", 4: "How long and how fast", 5: "BCE"}
+_SECTION_OF = {"data": 2, "model": 3, "training": 4, "logging": 4, "bce": 5}
+"""The section that shows what is noticed about settings whose names begin so, wherever their fields are."""
+SECTION_LINKS = {name: f"[{_TITLES[number]}](#launch-{number})" for name, number in _SECTION_OF.items()}
+"""The same as links to them."""
+_FINDING = "launch-finding"
 _UPLOAD_MEGABYTES = 50
 _TEXT_FROM = {"sample": "Sample text", "file": "A file on this machine", "upload": "Upload a file"}
 _MODEL_FROM = {"offline": "Built here", "hub": "From the Hugging Face Hub", "local": "A folder on this machine"}
@@ -32,8 +40,7 @@ _MODEL_NAME = {"hub": ("Name on the Hub", "owner/name"), "local": ("Folder of th
 _BCE = {"off": "Off", "seed": "As in the report", "active": "Acting"}
 _BCE_MEANS = {
     "off": "Ordinary training: the weight of BCE is 0 at every step.",
-    "seed": "BCE is computed and logged as in the report, but it adds nothing to the gradient: the model learns the "
-    "same with and without it.",
+    "seed": "BCE is computed and logged as in the report.",
     "active": "BCE acts on what the model learns, through its hidden states.",
 }
 _LENGTH = (
@@ -66,16 +73,17 @@ def show_form(store: RunStore, draft: Draft) -> None:
     placed: set[str] = set(_ONE_CHOICE)
     with _section(1, "Start from"):
         _start_from(store, draft)
-    with _section(2, "Text"):
+    with _section(2, _TITLES[2]):
         placed |= _text(store, draft)
-    with _section(3, "Model"):
+    with _section(3, _TITLES[3]):
         placed |= _model(draft)
-    with _section(4, "How long and how fast"):
+    with _section(4, _TITLES[4]):
         placed |= _fields(_LENGTH, draft)
         _length(store, draft)
-    with _section(5, "BCE"):
+    with _section(5, _TITLES[5]):
         _bce_choice(draft)
         placed |= _fields(_WEIGHTS, draft)
+        _noticed(draft, 5, but=_ONE_CHOICE)
         show_schedules(draft.config, draft.total_steps)
     _more_options(draft, [key for key in SETTINGS if key not in placed])
 
@@ -83,7 +91,7 @@ def show_form(store: RunStore, draft: Draft) -> None:
 @contextmanager
 def _section(number: int, title: str) -> Iterator[None]:
     with st.container(border=True, key=f"launch-section-{number}"):
-        st.header(f"{number} · {title}", anchor=False)
+        st.header(f"{number} · {title}", anchor=f"launch-{number}")
         yield
 
 
@@ -119,8 +127,10 @@ def _start_from(store: RunStore, draft: Draft) -> None:
     origin = draft.origin
     network = " It needs the internet, once, to fetch its model." if origin.needs_network else ""
     st.markdown(origin.summary + network)
+    noticed = {finding.field for finding in draft.findings}
     for key, note in origin.notes.items():
-        if key not in draft.changes:
+        # What is noticed about a setting says more, and says it beside the setting.
+        if key not in draft.changes and key not in noticed:
             st.markdown(f":material/info: **{SETTINGS[key].title}.** {note}")
 
 
@@ -128,6 +138,7 @@ def _text(store: RunStore, draft: Draft) -> set[str]:
     mode = st.session_state[field_key("data.validation")]
     placed = {"data.train_file", "data.validation_file", "data.validation", "data.block_size"}
     _text_source(store, draft, "data.train_file")
+    _noticed_of(draft, {"data.train_file"})
     own: tuple[str, ...] = ("data.validation",)
     own += {"fraction": ("data.validation_fraction",), "first_rows_of_training": ("data.validation_rows",)}.get(
         mode, ()
@@ -140,7 +151,7 @@ def _text(store: RunStore, draft: Draft) -> set[str]:
         _text_source(store, draft, "data.validation_file")
     if draft.text is not None:
         st.markdown(f":material/notes: {launch_words.text_words(draft.text)}")
-        _shared_lines(draft)
+        _noticed(draft, 2, but={"data.train_file"})
     else:
         st.caption("How many lines there are, and what becomes of them, is said here as soon as the text can be read.")
     with st.expander("The text as the model will see it", icon=":material/visibility:", key="launch-preview"):
@@ -200,21 +211,6 @@ def _source_problems(draft: Draft, key: str) -> None:
         show_problems(messages)
 
 
-def _shared_lines(draft: Draft) -> None:
-    assert draft.text is not None
-    warning = launch_words.shared_words(draft.text)
-    if warning is None:
-        return
-    st.warning(warning, icon=":material/warning:")
-    if st.session_state[field_key("data.validation")] != "fraction":
-        st.button(
-            "Set lines aside instead",
-            icon=":material/call_split:",
-            key="launch-clean-split",
-            on_click=lambda: st.session_state.update({field_key("data.validation"): "fraction"}),
-        )
-
-
 def _model(draft: Draft) -> set[str]:
     described = SETTINGS["model.source"]
     kind = st.pills(
@@ -235,11 +231,7 @@ def _model(draft: Draft) -> set[str]:
     if draft.hub_failed:
         st.button("Try again", icon=":material/refresh:", key="launch-try-again", on_click=try_again)
     field(SETTINGS["model.causal"], draft.problems)
-    if not st.session_state[field_key("model.causal")]:
-        st.warning(
-            "The model sees the word it has to predict, so its loss and perplexity say nothing about what it learnt.",
-            icon=":material/warning:",
-        )
+    _noticed(draft, 3)
     return {"model.source", "model.causal"}
 
 
@@ -249,6 +241,7 @@ def _length(store: RunStore, draft: Draft) -> None:
     else:
         st.caption("The length of the run is worked out here as soon as the text and the settings above are possible.")
     show_estimate(store, draft.checked)
+    _noticed(draft, 4)
 
 
 def _bce_choice(draft: Draft) -> None:
@@ -264,8 +257,24 @@ def _bce_choice(draft: Draft) -> None:
     )
     assert choice is not None  # one of them is always chosen
     st.markdown(_BCE_MEANS[choice])
+    _noticed_of(draft, _ONE_CHOICE)
     st.page_link(ABOUT_PAGE, label="What is BCE?", icon=":material/help:")
     show_problems([*draft.problems.get("bce.enabled", ()), *draft.problems.get("bce.profile", ())])
+
+
+def _noticed(draft: Draft, section: int, but: Collection[str] = ()) -> None:
+    """What was noticed about the settings of a section, without those of which it is said elsewhere in it."""
+    fields = {str(finding.field) for finding in draft.findings}
+    _noticed_of(draft, {key for key in fields if _SECTION_OF[key.partition(".")[0]] == section and key not in but})
+
+
+def _noticed_of(draft: Draft, keys: Collection[str]) -> None:
+    """What was noticed about these settings, with the changes that remove it."""
+
+    config = draft.config
+    # While another setting is impossible there is nothing that could be changed as a whole.
+    on_fix = None if config is None else partial(launch_state.mend, config)
+    show_findings([finding for finding in draft.findings if finding.field in keys], key=_FINDING, on_fix=on_fix)
 
 
 def _more_options(draft: Draft, keys: list[str]) -> None:
@@ -284,7 +293,21 @@ def _fields(keys: tuple[str, ...], draft: Draft) -> set[str]:
     for key in keys:
         with grid.cell():
             field(SETTINGS[key], draft.problems, disabled=not _counts(key))
+            if key in draft.problems and key in draft.fixes:
+                _fix_problem(draft, key)
     return set(keys)
+
+
+def _fix_problem(draft: Draft, key: str) -> None:
+    """A button that removes what is wrong with the field above."""
+    fix = draft.fixes[key]
+    st.button(
+        fix.label,
+        icon=":material/build:",
+        key=f"launch-fix-{key}",
+        on_click=launch_state.mend,
+        args=(draft.config, fix),
+    )
 
 
 def _counts(key: str) -> bool:

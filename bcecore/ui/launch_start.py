@@ -9,13 +9,14 @@ import streamlit as st
 from bcecore.config import SAMPLE_TEXT, RunConfig
 from bcecore.errors import BceError, RunError
 from bcecore.jobs import control
+from bcecore.report.finding_words import SEVERITY_WORDS
 from bcecore.store.runs import MAX_NAME_CHARACTERS, RunStore, check_name
 from bcecore.ui import launch_state
 from bcecore.ui.actions import once
 from bcecore.ui.config_form import SETTINGS, show_problems, value_words
 from bcecore.ui.launch_draft import Draft
-from bcecore.ui.launch_estimate import no_room
-from bcecore.ui.launch_words import run_name
+from bcecore.ui.launch_sections import SECTION_LINKS
+from bcecore.ui.launch_words import noticed_words, run_name
 from bcecore.ui.page import open_run
 from bcecore.ui.words import plain
 
@@ -34,7 +35,8 @@ def show_launch(store: RunStore, draft: Draft) -> None:
         )
         name_problem = _name_problem(name)
         show_problems([name_problem] if name_problem else [])
-        reason = _reason(store, draft, name_problem)
+        _noticed(draft)
+        reason = _reason(draft, name_problem)
         with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
             if reason:
                 st.markdown(reason, width="content")
@@ -48,6 +50,12 @@ def show_launch(store: RunStore, draft: Draft) -> None:
         # A press can arrive together with the change that makes the run impossible.
         if pressed and not reason and draft.checked is not None:
             _launch(store, name, draft.checked.config, draft.origin.recipe)
+
+
+def _noticed(draft: Draft) -> None:
+    words = noticed_words(draft.findings, SECTION_LINKS)
+    if words:
+        st.markdown(f"{SEVERITY_WORDS[draft.findings[0].severity].icon} {words}")
 
 
 def _differences(draft: Draft) -> None:
@@ -94,15 +102,15 @@ def _name_problem(name: str) -> str | None:
     return None
 
 
-def _reason(store: RunStore, draft: Draft, name_problem: str | None) -> str:
+def _reason(draft: Draft, name_problem: str | None) -> str:
     """Why the run cannot be launched now; empty when it can."""
     fields = [SETTINGS[key].title if key else "the message at the top" for key in draft.problems]
     if name_problem:
         fields.append("Name of the run")
     if fields:
         return f":material/block: Not ready yet. Look at: {plain(', '.join(fields))}."
-    if no_room(store, draft.checked):
-        return ":material/block: The disk has no room for this run. See below “How long and how fast”."
+    if any(finding.id == "disk-room" for finding in draft.findings):
+        return ":material/block: The disk has no room for this run. See “How long and how fast”."
     return ""
 
 

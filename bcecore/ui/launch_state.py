@@ -7,6 +7,7 @@ Streamlit keeps one session per browser tab, so two people (or tabs) never see e
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ import streamlit as st
 
 from bcecore.config import OFFLINE_MODEL, SAMPLE_TEXT, RunConfig, source_kind
 from bcecore.errors import ConfigError, DiskFullError, Problem, RunError
+from bcecore.findings.finding import Fix
 from bcecore.jobs import submit
 from bcecore.recipes import DEFAULT_RECIPE
 from bcecore.settings import flatten, parse_assignment, with_values
@@ -112,12 +114,20 @@ def _follow_address(store: RunStore, run_id: str, assignments: Sequence[str]) ->
         return
     st.session_state[RECIPE], st.session_state[RUN] = PAST_RUN, run_id
     _start_from(origin)
+    changes: dict[str, Any] = {}
     for assignment in assignments:
+        with suppress(ConfigError):  # an address that was cut short: the form shows what it will do
+            changes |= dict([parse_assignment(assignment.replace(":", "=", 1))])
+    # Those of a fix may only be possible together; where they are not even that, each is taken for itself.
+    for together in (changes, *({key: value} for key, value in changes.items())):
         try:
-            key, value = parse_assignment(assignment.replace(":", "=", 1))
-            _put(key, value, with_values(origin.config, {key: value}))
+            config = with_values(origin.config, together)
         except ConfigError:
-            continue  # an address that was cut short: the form shows what it will do
+            continue
+        for key, value in together.items():
+            _put(key, value, config)
+        if together is changes:
+            break
 
 
 def choose(store: RunStore) -> None:
@@ -152,6 +162,15 @@ def _start_from(origin: Origin, *, keep_own_text: bool = False) -> None:
             _put(key, value, origin.config)
 
 
+def mend(config: RunConfig, fix: Fix) -> None:
+    """Put the changes of a fix into the form, which now has the settings `config`; as a callback."""
+    mended = with_values(config, fix.changes)
+    for key, value in fix.changes.items():
+        if key == "data.validation_file" and value is None:
+            continue  # follows from the choice of another checking text, and the file is kept for who goes back to it
+        _put(key, value, mended)
+
+
 def _put(key: str, value: Any, config: RunConfig) -> None:
     state = st.session_state
     if key in TEXT_FIELDS:
@@ -163,9 +182,9 @@ def _put(key: str, value: Any, config: RunConfig) -> None:
         state[field_key(key)] = kind
         for other in ("hub", "local"):
             state[model_key(other)] = value if other == kind else ""
-    elif key == "bce.enabled":
-        state[BCE] = config.bce.profile if value else "off"
-    elif key != "bce.profile":
+    elif key in ("bce.enabled", "bce.profile"):
+        state[BCE] = config.bce.profile if config.bce.enabled else "off"
+    else:
         state[field_key(key)] = typed_from(SETTINGS[key], value)
 
 
@@ -244,6 +263,24 @@ def take_upload(store: RunStore, field: str) -> None:
     st.session_state[_upload_key(field)] = kept
     if earlier is not None:
         submit.forget_upload(earlier.path)
+
+
+def use_texts(store: RunStore, train: Path, held_out: Path | None) -> None:
+    """Put two files into the form as if they had been uploaded there: one to learn from, and one to check on.
+
+    Without a second one, lines are set aside. Everything else stays as it is. Raises DiskFullError.
+    """
+    if _ORIGIN not in st.session_state:
+        st.session_state[RECIPE] = DEFAULT_RECIPE
+        _start_from(launch_origin.of_recipe(DEFAULT_RECIPE))
+    for field, path in zip(TEXT_FIELDS, (train, held_out), strict=True):
+        if path is not None:
+            kept = Upload(submit.keep_upload(store, path.name, path.read_bytes()), path.name, path.stat().st_size)
+            st.session_state[field_key(field)] = "upload"
+            st.session_state[_upload_key(field)] = kept
+            st.session_state[_upload_problem_key(field)] = None
+    st.session_state[field_key("data.validation")] = "fraction" if held_out is None else "file"
+    st.session_state[field_key("data.column")] = "text"
 
 
 def shown_path(value: str) -> str:

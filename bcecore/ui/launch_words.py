@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bcecore.config import RunConfig
+from bcecore.findings.finding import Finding, listed
 from bcecore.jobs.estimate import Estimate
 from bcecore.jobs.submit import Checked
 from bcecore.report.facts import DROPPED_WORDS
+from bcecore.report.finding_words import counts_words
 from bcecore.settings import readable_number
 from bcecore.ui.words import count, duration, number, size
 
@@ -35,20 +37,6 @@ def text_words(checked: Checked) -> str:
     if short:
         parts.append(f"{short:,} left out: a single token gives nothing to predict")
     return " · ".join(parts)
-
-
-def shared_words(checked: Checked) -> str | None:
-    """A warning where lines that check the model are also lines it learns from."""
-    shared, held_out = checked.text.shared, len(checked.text.validation)
-    if not shared:
-        return None
-    if shared == 1 and held_out > 1:
-        start = f"One of the {held_out:,} checking lines is"
-    elif shared == held_out:
-        start = "The checking line is" if held_out == 1 else f"All {held_out:,} checking lines are"
-    else:
-        start = f"{shared:,} of the {held_out:,} checking lines are"
-    return f"{start} also in the text it learns from. On those, the result shows memory, not learning."
 
 
 def model_words(checked: Checked) -> str:
@@ -104,3 +92,16 @@ def run_name(recipe: str, own_text: str | None, changed: Sequence[str]) -> str:
 
 def _is_are(n: int) -> str:
     return "is" if n == 1 else "are"
+
+
+def noticed_words(findings: Sequence[Finding], sections: Mapping[str, str]) -> str:
+    """How much was noticed and where, in one sentence with links; empty where nothing was.
+
+    `sections` has, by the first part of a setting's name, the anchor of the section with that name as its text.
+    """
+    if not findings:
+        return ""
+    places = dict.fromkeys(sections[str(finding.field).partition(".")[0]] for finding in findings)
+    worthless = " **No result of this run will count.**" if any(finding.blocks for finding in findings) else ""
+    counts = counts_words(finding.severity for finding in findings)
+    return f"Above: {counts}.{worthless} See {listed(list(places))}."

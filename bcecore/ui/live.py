@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -16,6 +16,9 @@ from typing import NamedTuple
 
 from bcecore.config import RunConfig
 from bcecore.errors import BceError, RunError
+from bcecore.findings.finding import Finding
+from bcecore.findings.tally import look_over, tally_of
+from bcecore.findings.watch import Watch
 from bcecore.report.run_table import Row
 from bcecore.store.history import History
 from bcecore.store.record import RunRecord
@@ -35,8 +38,9 @@ _SUMMARY_SHARE = 0.02
 
 
 class _Shared:
-    def __init__(self, directory: Path) -> None:
-        self.history = History(directory)
+    def __init__(self, store: RunStore, run_id: str) -> None:
+        self.history = History(store.directory(run_id))
+        self.watch = Watch(store, run_id)
         self.lock = Lock()
         self.bytes = 0
         self.summary: tuple[int, LogSummary] | None = None
@@ -50,11 +54,13 @@ class _Histories:
         self._open: OrderedDict[Path, _Shared] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, directory: Path) -> _Shared:
+    def get(self, store: RunStore, run_id: str) -> _Shared:
+        directory = store.directory(run_id)
         with self._lock:
-            shared = self._open.setdefault(directory, _Shared(directory))
+            if directory not in self._open:
+                self._open[directory] = _Shared(store, run_id)
             self._open.move_to_end(directory)
-            return shared
+            return self._open[directory]
 
     def close_others(self, shared: _Shared) -> None:
         """Close those that were not read for the longest time, until the rest takes no more than it may.
@@ -83,12 +89,62 @@ def open_history(store: RunStore, run_id: str) -> Iterator[History]:
 
 @contextmanager
 def _opened(store: RunStore, run_id: str) -> Iterator[_Shared]:
-    shared = _histories.get(store.directory(run_id))
+    shared = _histories.get(store, run_id)
     with shared.lock:
         if shared.history.refresh():
             shared.bytes = 8 * len(shared.history.steps) * (len(shared.history.keys) + 1)
             _histories.close_others(shared)
         yield shared
+
+
+class Found(NamedTuple):
+    """What is noticed about a run by now."""
+
+    findings: list[Finding]
+    """The most serious first."""
+    whole: bool
+    """Whether everything was looked at: large texts take their time."""
+
+
+def findings_of(store: RunStore, run_id: str) -> Found:
+    """What is noticed about a run. Raises RunError where it cannot be looked over."""
+    with _opened(store, run_id) as shared:
+        findings = shared.watch.look(shared.history)
+        return Found(findings, not shared.watch.is_reading)
+
+
+class Looked(NamedTuple):
+    """What came of looking runs over."""
+
+    done: int
+    """Runs that were looked over now."""
+    left: int
+    """Those for which no time was left."""
+
+
+# Runs as they were when they were last looked over here: one that cannot be would keep the page busy for ever.
+_tried: dict[Path, dict[str, RunRecord]] = {}
+
+
+def look_over_some(store: RunStore, records: Sequence[RunRecord], *, seconds: float) -> Looked:
+    """Look over those of these runs that are over and that nobody has looked over.
+
+    After so many `seconds` the rest has to wait for the next call.
+    """
+    until = time.monotonic() + seconds
+    tried = _tried.setdefault(store.root, {})
+    done = left = 0
+    for record in records:
+        if not record.is_over or tried.get(record.id) is record or tally_of(record) is not None:
+            continue
+        if time.monotonic() >= until:
+            left += 1
+            continue
+        with suppress(BceError, OSError):
+            look_over(store, record)
+        tried[record.id] = record
+        done += 1
+    return Looked(done, left)
 
 
 # -- the rows of the run table

@@ -38,6 +38,7 @@ HOME_PAGE, LAUNCH_PAGE, RUN_PAGE, SETTINGS_PAGE = "app.py", "pages/Launch.py", "
 EVALUATE_PAGE = "pages/Evaluate.py"
 COMPARE_PAGE = "pages/Compare.py"
 STUDY_PAGE = "pages/Study.py"
+DATA_PAGE = "pages/Data.py"
 ABOUT_PAGE = "pages/What_is_BCE.py"
 
 _LOOKED_FOR_SUPERVISOR = "page:looked-for-supervisor"
@@ -72,6 +73,7 @@ def begin(title: str) -> RunStore:
         st.page_link(RUN_PAGE, label="Run", icon=":material/monitoring:")
         st.page_link(EVALUATE_PAGE, label="Evaluate", icon=":material/fact_check:")
         st.page_link(STUDY_PAGE, label="Study", icon=":material/science:")
+        st.page_link(DATA_PAGE, label="Data", icon=":material/description:")
         st.page_link(COMPARE_PAGE, label="Compare", icon=":material/compare_arrows:")
         st.page_link(SETTINGS_PAGE, label="Settings", icon=":material/settings:")
         st.page_link(ABOUT_PAGE, label="What is BCE?", icon=":material/help:")

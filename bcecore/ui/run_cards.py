@@ -24,6 +24,7 @@ from bcecore.ui.page import EVALUATE_PAGE, EVALUATION_PARAMETER, LAUNCH_PAGE, RU
 from bcecore.ui.queue_outlook import outlook
 from bcecore.ui.run_actions import stop_menu
 from bcecore.ui.run_dialogs import show_dialogs
+from bcecore.ui.run_findings import show_badge
 from bcecore.ui.study_link import show_cards
 from bcecore.ui.words import STATUS_WORDS, plain
 
@@ -117,6 +118,7 @@ def _at_work(store: RunStore, job: Job, names: Mapping[str, str]) -> None:
                 tokens_per_second = history.last.get("tokens_per_second")
             parts = [step_words(job), *pace_words(job, now(), tokens_per_second)]
             st.progress(done_share(job), text=" · ".join(parts))
+            show_badge(store, job)
         else:
             parts = [evaluate_words.done_words(job), *evaluate_words.pace_words(job, now())]
             st.progress(evaluate_words.done_share(job), text=" · ".join(parts))

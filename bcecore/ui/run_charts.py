@@ -8,6 +8,7 @@ from functools import partial
 import streamlit as st
 
 from bcecore.config import RunConfig
+from bcecore.findings.finding import Finding
 from bcecore.report.chart_data import as_csv
 from bcecore.report.chart_lines import Axis
 from bcecore.report.chart_spec import HEIGHT
@@ -30,15 +31,20 @@ _FORMATS = {
 _MORE = "more-charts"
 
 
-def show_charts(store: RunStore, run_id: str, config: RunConfig | None, *, waiting: bool) -> None:
-    """The controls and all charts of a run, or placeholders while there is nothing to draw."""
+def show_charts(
+    store: RunStore, run_id: str, config: RunConfig | None, findings: Sequence[Finding], *, waiting: bool
+) -> None:
+    """The controls and all charts of a run, or placeholders while there is nothing to draw.
+
+    `findings` are marked at their steps.
+    """
     steps = checkpoint_steps(store.directory(run_id))
     marks = [Mark(step, "checkpoint", f"Checkpoint of step {step:,}") for step in steps]
     # The series are views of arrays that grow: nobody else may read on while they are drawn.
     with open_history(store, run_id) as history:
         logged = len(history.steps) > 0
         view = choose_view(run_id, _axes(history))
-        figures = run_figures(history, config, marks)
+        figures = run_figures(history, config, marks, findings)
         charts = [(figure, draw(figure, view)) for figure in figures if not figure.more]
         _below_controls(store, run_id, config, figures, charts, view, waiting=waiting)
         _grid(charts, run_id, view, placeholders=waiting and not logged)
@@ -50,7 +56,8 @@ def show_charts(store: RunStore, run_id: str, config: RunConfig | None, *, waiti
                     _grid([(figure, draw(figure, view)) for figure in folded], run_id, view, placeholders=False)
     with st.expander("What these charts show", icon=":material/help:"):
         signs = (
-            "- **Signs.** ◆ is a checkpoint. A red ▼ at the top edge is a value that was not a number, or infinite. "
+            "- **Signs.** ◆ is a checkpoint. A red ▲ is where something was noticed: “Findings” below says what. A red "
+            "▼ at the top edge is a value that was not a number, or infinite. "
             "Point at a chart to read its values; draw across it to zoom in."
         )
         st.markdown("\n".join([*(f"- **{plain(figure.title)}.** {figure.about}" for figure in figures), signs]))

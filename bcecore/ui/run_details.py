@@ -1,4 +1,5 @@
-"""What stands below the charts of the Run page: checkpoints, samples, facts, tables, settings, the log, the report."""
+"""What stands below the charts of the Run page: findings, checkpoints, samples, facts, tables, settings, the log, the
+report."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from bcecore.store.runs import RunStore
 from bcecore.ui.config_form import choice_words
 from bcecore.ui.import_dialog import show_fact_form
 from bcecore.ui.run_checkpoints import show_checkpoints
+from bcecore.ui.run_findings import DETAILS, TAB, Seen, show_list
 from bcecore.ui.run_report import show_report
 from bcecore.ui.run_samples import show_samples
 from bcecore.ui.run_tables import show_facts, show_table, show_tables
@@ -26,15 +28,18 @@ _LOG_LINES = 200
 _LOG_HEIGHT = 420
 
 
-def show_details(store: RunStore, record: RunRecord, config: RunConfig | None, summary: RunSummary) -> None:
+def show_details(store: RunStore, record: RunRecord, config: RunConfig | None, summary: RunSummary, seen: Seen) -> None:
     """One tab each; only the open one is made. A run that was imported has no settings, and nothing wrote its log."""
-    titles = ["Facts", "Tables", "Report"]
+    titles = [TAB, "Facts", "Tables", "Report"]
     if config is not None:
-        titles = ["Checkpoints", "Samples", "Facts", "Tables", "Settings", "Log", "Report"]
-    tabs = dict(zip(titles, st.tabs(titles, default="Facts", key="details", on_change="rerun"), strict=True))
-    open_tab = next((title for title, tab in tabs.items() if tab.open), "Facts")
+        titles = [TAB, "Checkpoints", "Samples", "Facts", "Tables", "Settings", "Log", "Report"]
+    with st.container(key="run-details"):
+        tabs = dict(zip(titles, st.tabs(titles, key=DETAILS, on_change="rerun"), strict=True))
+    open_tab = next((title for title, tab in tabs.items() if tab.open), TAB)
     with tabs[open_tab]:
         match open_tab:
+            case "Findings":
+                show_list(store, record, config, seen)
             case "Facts":
                 show_facts(store, record)
                 if config is None:

@@ -40,7 +40,7 @@ from bcecore.store.runs import RunStore, said_by
 from bcecore.store.summary import BCE_KINDS
 from bcecore.ui import news
 from bcecore.ui.actions import attempt
-from bcecore.ui.live import table_rows
+from bcecore.ui.live import Looked, look_over_some, table_rows
 from bcecore.ui.page import COMPARE_PAGE, RUNS_PARAMETER, open_run
 from bcecore.ui.study_link import study_name
 from bcecore.ui.words import STATUS_WORDS, count, plain
@@ -63,6 +63,8 @@ _OF_CE = {"ce.last", "ce.best", "perplexity", "trend"}
 _NUMBER_WIDTH, _PIN_WIDTH = 44, 44
 # How long one look may spend on logs that were never looked at.
 _READING_SECONDS = 1.0
+# And on looking over runs that nobody has looked over.
+_LOOKING_SECONDS = 0.3
 
 # In the session: how often the table was made anew, the runs that are ticked, and the run that was clicked.
 _TURN, _TICKED, _CLICKED = "runs:turn", "runs:ticked", "runs:clicked"
@@ -81,15 +83,21 @@ def show(store: RunStore, records: Sequence[RunRecord]) -> bool:
         query = _search_and_filters(store, records)
         found = matching(rows, query)
         codes, order, descending = _columns_and_order(rows)
+    looked = Looked(0, 0)
     if found:
         listed = sum(query.archived or not record.archived for record in records)
         ordered = in_order(found, order, descending=descending)
-        _found(store, ordered, listed, codes, order, descending, baseline)
+        shown = _found(store, ordered, listed, codes, order, descending, baseline)
+        if "findings" in codes:
+            looked = look_over_some(store, shown, seconds=_LOOKING_SECONDS)
     else:
         _nothing_found(records, query)
     if unread:
         st.caption(f"The logs of {count(unread, 'run')} are still being read; what they hold appears bit by bit.")
-    return unread > 0
+    if looked.left:
+        are = "is" if looked.left == 1 else "are"
+        st.caption(f"{count(looked.left, 'run')} {are} still to be looked over for findings.")
+    return unread > 0 or any(looked)
 
 
 def _baseline(store: RunStore, rows: Sequence[Row]) -> Row | None:
@@ -251,7 +259,8 @@ def _found(
     order: Column,
     descending: bool,
     baseline: Row | None,
-) -> None:
+) -> list[RunRecord]:
+    """Returns the runs that are in sight."""
     bar = st.container(horizontal=True, vertical_alignment="center", key="runs-bar")
     table = st.container(key="runs-table")
     pages = -(-len(found) // PAGE_ROWS)
@@ -270,6 +279,7 @@ def _found(
         worked_out = [row.record.name for row in shown if row.log.ce_is_worked_out]
         if worked_out and not _OF_CE.isdisjoint(codes):
             st.caption(plain(worked_out_words(worked_out)))
+    return [row.record for row in shown]
 
 
 def _shown_words(shown: int, page: int, found: int, listed: int) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from bcecore.errors import BceError
+from bcecore.findings.of_run import of_run
 from bcecore.report.gathering import material_of
 from bcecore.report.writing import HTML_FILE, MARKDOWN_FILE, report_of, write_report
 from bcecore.store.record import RunRecord, now
@@ -42,8 +43,10 @@ def show_report(store: RunStore, record: RunRecord) -> None:
 
 def _write(store: RunStore, record: RunRecord, directory: Path) -> bool:
     try:
-        with st.spinner("Drawing the charts …"), open_history(store, record.id) as history:
-            write_report(report_of(material_of(store, record, history, steps_asked_for())), directory)
+        with st.spinner("Looking the run over and drawing the charts …"):
+            found = of_run(store, record.id)
+            with open_history(store, record.id) as history:
+                write_report(report_of(material_of(store, record, history, steps_asked_for(), found)), directory)
     except (BceError, OSError) as error:
         st.error(f"The report could not be written: {plain(str(error))}", icon=":material/error:")
         return False

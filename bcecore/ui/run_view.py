@@ -22,7 +22,7 @@ from bcecore.report.summary import At, RunSummary, summarise
 from bcecore.store.checkpoints import checkpoint_steps
 from bcecore.store.record import WAITING, RunRecord, now
 from bcecore.store.runs import RunStore
-from bcecore.ui import dialogs, imported_view, news
+from bcecore.ui import dialogs, imported_view, news, run_findings
 from bcecore.ui.live import REFRESH_SECONDS, open_history
 from bcecore.ui.page import ABOUT_PAGE, HOME_PAGE, LAUNCH_PAGE, RUN_PARAMETER, keep_supervised
 from bcecore.ui.queue_outlook import outlook
@@ -31,6 +31,7 @@ from bcecore.ui.run_charts import show_charts
 from bcecore.ui.run_checkpoints import evaluate_link
 from bcecore.ui.run_details import show_details
 from bcecore.ui.run_dialogs import show_dialogs
+from bcecore.ui.run_findings import Seen
 from bcecore.ui.study_link import show_belonging
 from bcecore.ui.words import STATUS_WORDS, duration, moment, number, plain
 
@@ -132,10 +133,11 @@ def _run(store: RunStore, run_id: str, config: RunConfig | None, live: bool) -> 
         summary = summarise(history.series)
         imported = headline(history) if config is None else None
         color = run_color(config, history.keys)
+    seen = run_findings.look(store, record)
     place = None
     if record.status in WAITING:
         place = outlook(store, records, found).get(run_id)
-    _header(record, latest.get("tokens_per_second"), place)
+    _header(record, latest.get("tokens_per_second"), place, seen)
     show_belonging(store, record)
     show_bar(store, record, config)
     with st.container(key="notice"):
@@ -147,11 +149,11 @@ def _run(store: RunStore, run_id: str, config: RunConfig | None, live: bool) -> 
         imported_view.show_headline(imported, color, _LIGHTS)
     elif config is not None:
         _headline(config, summary, acting(config, latest, summary.gradient_ratio), waiting=live)
-    show_charts(store, run_id, config, waiting=live)
-    show_details(store, record, config, summary)
+    show_charts(store, run_id, config, seen.standing, waiting=live)
+    show_details(store, record, config, summary, seen)
 
 
-def _header(record: RunRecord, tokens_per_second: float | None, place: str | None) -> None:
+def _header(record: RunRecord, tokens_per_second: float | None, place: str | None, seen: Seen) -> None:
     words = STATUS_WORDS[record.status]
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="run-header"):
         st.title(plain(record.name), anchor=False, width="content")
@@ -160,6 +162,8 @@ def _header(record: RunRecord, tokens_per_second: float | None, place: str | Non
             st.badge("Archived", icon=":material/inventory_2:", color="gray")
         for tag in record.tags:
             st.badge(plain(tag), icon=":material/sell:", color="gray")
+        run_findings.show_count(seen)
+        run_findings.show_jump()
     if record.notes:
         st.caption(plain(record.notes))
     if record.status == "imported":
@@ -173,7 +177,7 @@ def _header(record: RunRecord, tokens_per_second: float | None, place: str | Non
 
 
 def _notice(store: RunStore, record: RunRecord, config: RunConfig, summary: RunSummary) -> None:
-    """What the status means and what can be done now; and what has to be known about the loss."""
+    """What the status means and what can be done now."""
     if record.status == "finished":
         _finished(record, config, summary)
     elif record.status == "stopped":
@@ -181,9 +185,6 @@ def _notice(store: RunStore, record: RunRecord, config: RunConfig, summary: RunS
         st.warning(f"**Stopped before its end.** {kept}", icon=":material/stop_circle:")
     elif record.status in ("failed", "crashed"):
         _failed(store, record)
-    probe = record.facts.get("leak_probe")
-    if probe is not None and probe["leaks"]:
-        st.warning(_leak_words(config, probe["largest_change"]), icon=":material/visibility:")
 
 
 def _finished(record: RunRecord, config: RunConfig, summary: RunSummary) -> None:
@@ -209,18 +210,6 @@ def _failed(store: RunStore, record: RunRecord) -> None:
     if failure is not None and failure.detail:
         with st.expander("Technical detail", icon=":material/code:"):
             st.code(failure.detail, language=None, wrap_lines=True)
-
-
-def _leak_words(config: RunConfig, change: float) -> str:
-    cause = (
-        "This is the report's setting; switch “Reads left to right” on for a loss that means something."
-        if not config.model.causal
-        else "This model ignores “Reads left to right”; choose another one."
-    )
-    return (
-        "**The model can see the words that it has to predict**, so its loss says nothing about what it learnt. "
-        f"Checked before the first step: changing a later word moved an earlier prediction by {number(change)}. {cause}"
-    )
 
 
 def _headline(config: RunConfig, summary: RunSummary, light: Acting, *, waiting: bool) -> None:

@@ -29,6 +29,7 @@ from bcecore.jobs.estimate import Estimate
 from bcecore.jobs.submit import with_other_settings
 from bcecore.recipes import load_recipe, recipe_names
 from bcecore.settings import with_values
+from bcecore.store.acknowledged import Acknowledgement, acknowledgement_of
 from bcecore.store.runs import RunStore, check_name
 from bcecore.store.studies import MARGIN, MAX_ARMS, MAX_SEEDS, MIN_ARMS, Arm, StudyStore
 from bcecore.ui.config_form import SETTINGS, NotANumberError, problem_words, value_of
@@ -56,6 +57,7 @@ SEEDS, SEEDS_TYPED = "study:seeds", "study:seeds-typed"
 HELD_OUT, HELD_OUT_PATH, SHARE = "study:held-out", "study:held-out-path", "study:share"
 MARGIN_TYPED, EARLIER = "study:margin", "study:earlier-looks"
 TRAIN_SLOT, HELD_OUT_SLOT = "study-train", "study-held-out"
+_ACCEPTED = "study:accepted"
 OTHER_NUMBER = "other"
 OWN_VALUES = ("bce.base_weight", "bce.max_weight", "bce.warmup_steps", "bce.boost_span")
 """Settings that an arm with own values can have; empty is as the base has it."""
@@ -89,11 +91,23 @@ class Form:
     foretold: Foretold | None
     paces: Sequence[Estimate | None]
     """What each arm's runs will take, as far as that is measured."""
+    accepted: Sequence[Acknowledgement] = ()
+    """The findings that somebody has accepted."""
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Why a finding does not forbid the launch, by its rule."""
+        found = [finding for findings in self.findings.values() for finding in findings]
+        return {each.id: each.reason for each in self.accepted if any(each.covers(finding) for finding in found)}
 
     @property
     def blocked(self) -> tuple[Place, ...]:
         """Where something stands in the way, in the order of the page."""
-        blocking = {place for place, found in self.findings.items() if any(finding.blocks for finding in found)}
+        blocking = {
+            place
+            for place, found in self.findings.items()
+            if any(finding.blocks and acknowledgement_of(finding, self.accepted) is None for finding in found)
+        }
         return tuple(place for place in PLACES if self.problems.get(place) or place in blocking)
 
 
@@ -151,7 +165,7 @@ def read_form(store: RunStore) -> Form:
     recipe = None if st.session_state[BASE] == PAST_RUN else st.session_state[BASE]
     draft = Draft(name, base, arms, seeds, looks, held_out, margin, recipe=recipe)
     with st.spinner("Reading the texts and looking for shared lines…"):
-        looked = _look_at(draft)
+        looked = _look_at(draft, frozenset(each.id for each in accepted()))
     findings = {place: [f for f in looked.findings if place_of_finding(f) == place] for place in PLACES}
     if looked.error is not None:
         problems.add_error(looked.error)
@@ -160,7 +174,13 @@ def read_form(store: RunStore) -> Form:
     foretold = None
     if ready is not None and looked.found is not None:
         foretold = _foretold(store, draft, looked, tuple(pace is not None for pace in paces))
-    return Form(base, draft, ready, findings, problems.found, foretold, paces)
+    return Form(base, draft, ready, findings, problems.found, foretold, paces, accepted())
+
+
+def accepted() -> list[Acknowledgement]:
+    """The findings that somebody has accepted in this form."""
+    kept: list[Acknowledgement] = st.session_state.setdefault(_ACCEPTED, [])
+    return kept
 
 
 def place_of_finding(finding: Finding) -> Place:
@@ -347,10 +367,10 @@ class _Looked:
     error: BceError | None
 
 
-def _look_at(draft: Draft) -> _Looked:
+def _look_at(draft: Draft, accepted: frozenset[str]) -> _Looked:
     # The name changes nothing; a Hub that did not answer is asked again after a while.
     hub = int(time.monotonic() / _FORGET_SECONDS) if draft.base.model.kind == "hub" else 0
-    return _kept_look(_key_of(draft), hub, replace(draft, name="a study"))
+    return _kept_look(_key_of(draft), hub, accepted, replace(draft, name="a study"))
 
 
 def _texts_of(draft: Draft) -> Draft:
@@ -380,7 +400,7 @@ def _kept_texts(key: str, hub: int, _draft: Draft) -> Prepared | BceError:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _kept_look(key: str, hub: int, _draft: Draft) -> _Looked:
+def _kept_look(key: str, hub: int, accepted: frozenset[str], _draft: Draft) -> _Looked:
     only_texts = _texts_of(_draft)
     texts = _kept_texts(_key_of(only_texts), hub, only_texts)
     if isinstance(texts, BceError):
@@ -391,7 +411,7 @@ def _kept_look(key: str, hub: int, _draft: Draft) -> _Looked:
     except BceError as error:
         return _Looked(None, None, (), error)
     try:
-        found = preflight(ready)
+        found = preflight(ready, accepted)
     except RefusedError as error:
         return _Looked(ready, None, error.findings, None)
     except BceError as error:

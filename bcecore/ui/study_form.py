@@ -12,8 +12,10 @@ from bcecore.errors import BceError
 from bcecore.evaluation.statistics import FEW_SEEDS
 from bcecore.evaluation.study import creating, foretelling
 from bcecore.evaluation.study.drafting import KNOWN_ARMS
+from bcecore.findings.finding import Finding
 from bcecore.jobs.disk import disk_problem
 from bcecore.recipes import DEFAULT_RECIPE, load_recipe, recipe_names
+from bcecore.store.acknowledged import Acknowledgement, accepted_now
 from bcecore.store.runs import MAX_NAME_CHARACTERS, RunStore
 from bcecore.store.studies import MARGIN, MAX_ARMS
 from bcecore.text.reading import SUFFIXES
@@ -21,7 +23,7 @@ from bcecore.ui import study_draft
 from bcecore.ui.actions import once
 from bcecore.ui.config_form import SETTINGS, choice_words, help_text, label, show_problems, value_words
 from bcecore.ui.evaluate_uploads import show_upload, uploader, uploads
-from bcecore.ui.findings_list import show_findings
+from bcecore.ui.findings_list import Accepting, show_findings
 from bcecore.ui.launch_words import steps_words, text_words
 from bcecore.ui.page import ABOUT_PAGE
 from bcecore.ui.study_draft import PAST_RUN, PLACES, Form, Place
@@ -88,7 +90,26 @@ def _section(place: Place, form: Form) -> Iterator[None]:
         st.header(PLACES[place], anchor=False)
         yield
         show_problems(form.problems.get(place, ()))
-        show_findings(form.findings.get(place, ()), key=f"study-{place}")
+        show_findings(form.findings.get(place, ()), key=f"study-{place}", acknowledge=_Accepting())
+
+
+class _Accepting(Accepting):
+    """What is accepted of the plan; it is kept with the study when there is one."""
+
+    def __init__(self) -> None:
+        pass
+
+    def accepted(self) -> Sequence[Acknowledgement]:
+        return study_draft.accepted()
+
+    def accept(self, findings: Sequence[Finding], reason: str) -> None:
+        study_draft.accepted().extend(accepted_now(finding, reason, of_plan=True) for finding in findings)
+
+    def withdraw(self, accepted: Acknowledgement) -> None:
+        study_draft.accepted().remove(accepted)
+
+    def can_be(self, finding: Finding) -> bool:
+        return finding.blocks
 
 
 # -- what to train
@@ -399,6 +420,7 @@ def _create(store: RunStore, form: Form) -> None:
                         store,
                         draft,
                         lambda ready, found: foretelling.as_expectations(foretelling.foretell(store, ready, found)),
+                        form.reasons,
                     ).id
                 ),
             )
@@ -406,5 +428,6 @@ def _create(store: RunStore, form: Form) -> None:
         message = str(error) if isinstance(error, BceError) else f"The study cannot be written: {error.strerror}."
         st.error(plain(message), icon=":material/error:")
         return
+    study_draft.accepted().clear()  # they are of this plan, and with it now
     open_study(study_id)
     st.rerun()

@@ -15,9 +15,11 @@ from bcecore.errors import BceError
 from bcecore.evaluation.outcome import Comparison, Outcome, StudyMaterial
 from bcecore.evaluation.study.material import study_material
 from bcecore.evaluation.study.progress import StudyProgress
-from bcecore.evaluation.study.verdicts import look_again, outcome_of
+from bcecore.evaluation.study.verdicts import can_be_accepted, look_again, outcome_of
 from bcecore.evaluation.verdict import Verdict
+from bcecore.findings.finding import Finding
 from bcecore.report.document import Block, Code, Items, Paragraph, Section, Table
+from bcecore.report.finding_words import noted
 from bcecore.report.study_charts import curves_alt, curves_chart, difference_alt, difference_chart
 from bcecore.report.study_report import (
     DESIGN,
@@ -34,7 +36,8 @@ from bcecore.report.study_report import (
 from bcecore.report.study_words import proof_words
 from bcecore.report.study_writing import study_report_of
 from bcecore.store.runs import RunStore
-from bcecore.ui.findings_list import show_finding
+from bcecore.store.studies import StudyStore
+from bcecore.ui.findings_list import Accepting, show_accepted, show_findings
 from bcecore.ui.run_tables import show_table
 from bcecore.ui.study_progress import attempt_of_study, show_grid
 from bcecore.ui.study_words import VERDICT_WORDS
@@ -67,13 +70,14 @@ def show_result(store: RunStore, found: StudyProgress) -> None:
         st.error(f"**There is no verdict any more.** {plain(material.alteration)}", icon=":material/edit_off:")
         return
     for each in material.outcome.comparisons:
-        _answer(each, material)
+        _answer(store, each, material)
     if material.outcome.is_blocked:
         st.button(
             "Look again",
             icon=":material/refresh:",
             key="study-again",
-            help="When what stood in the way is mended. Nobody has seen a result yet, so this look may be repeated.",
+            help="When what stood in the way is mended or accepted. Nobody has seen a result yet, so this look may be "
+            "repeated.",
             on_click=attempt_of_study,
             args=(partial(look_again, store, found.plan.id),),
         )
@@ -100,7 +104,7 @@ def show_plan(store: RunStore, found: StudyProgress) -> None:
 # -- the answer
 
 
-def _answer(found: Comparison, material: StudyMaterial) -> None:
+def _answer(store: RunStore, found: Comparison, material: StudyMaterial) -> None:
     verdict = found.verdict
     words = VERDICT_WORDS[verdict.kind]
     with st.container(border=True, key=f"verdict-{found.arm}"):
@@ -110,13 +114,17 @@ def _answer(found: Comparison, material: StudyMaterial) -> None:
                 st.badge("Positive control: says nothing about BCE", icon=":material/verified:", color="gray")
         st.header(plain(verdict.headline), anchor=False)
         if verdict.kind == "blocked":
-            _blocking(found)
+            _blocking(store, found, material)
             return
         picture, beside = st.columns([2, 1], gap="large")
         with picture:
             _picture(found, verdict, material.plan.margin)
         with beside:
             _beside(found, verdict)
+        despite = [each for each in noted(found.findings, material.accepted) if each.accepted and each.finding.blocks]
+        if despite:
+            st.markdown("**Accepted**")
+            show_accepted(despite, key=f"despite-{found.arm}", acknowledge=_Accepting(store, material))
 
 
 def _beside(found: Comparison, verdict: Verdict) -> None:
@@ -145,10 +153,17 @@ def _picture(found: Comparison, verdict: Verdict, margin: float) -> None:
         )
 
 
-def _blocking(found: Comparison) -> None:
-    for finding in found.findings:
-        if finding.blocks:
-            show_finding(finding)
+class _Accepting(Accepting):
+    def __init__(self, store: RunStore, material: StudyMaterial) -> None:
+        super().__init__(StudyStore(store).directory(material.plan.id))
+
+    def can_be(self, finding: Finding) -> bool:
+        return can_be_accepted(finding)
+
+
+def _blocking(store: RunStore, found: Comparison, material: StudyMaterial) -> None:
+    blocking = [finding for finding in found.findings if finding.blocks]
+    show_findings(blocking, key=f"blocking-{found.arm}", acknowledge=_Accepting(store, material))
 
 
 def _looks(found: StudyProgress) -> None:

@@ -144,8 +144,12 @@ def _all_right(checked: int) -> str:
 
 def mismatch_table(mismatches: Sequence[Mismatch]) -> Table:
     """A row for each wrong figure."""
-    rows = tuple((_where(one.place), one.claimed, one.true or "–", f"{one.why} ({one.source})") for one in mismatches)
+    rows = tuple((_where(one.place), one.claimed, one.true or "–", _why(one)) for one in mismatches)
     return Table("Figures that are wrong", ("Where", "Written", "True", "Why"), rows)
+
+
+def _why(one: Mismatch) -> str:
+    return one.why if one.kind == "row" else f"{one.why} ({one.source})"  # a row's says the step itself
 
 
 def _where(place: Place) -> str:

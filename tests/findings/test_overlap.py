@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from bcecore.findings import collect
 from bcecore.findings.of_study import Member
-from bcecore.findings.overlap import Pair, find_overlap, grams, jaccard, overlap, words_of
+from bcecore.findings.overlap import Pair, find_overlap, overlap
 from bcecore.store.runs import RunStore
+from bcecore.text.near import grams, jaccard, words_of
 from bcecore.text.reading import read_texts
 from bcecore.text.splitting import identity
 

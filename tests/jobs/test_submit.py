@@ -31,7 +31,7 @@ from bcecore.settings import with_values
 from bcecore.store.runs import RunStore
 from bcecore.text.prepare import prepare
 from bcecore.text.reading import SAMPLE_TRAIN_FILE, read_texts
-from bcecore.text.tokenizing import encode, load_tokenizer, write_tokenizer
+from bcecore.text.tokenizing import encode, load_tokenizer, train_wordpiece, write_tokenizer
 
 SMALL = {
     "model.vocab_size": 300,
@@ -426,6 +426,30 @@ def test_the_trackers_are_hugging_faces() -> None:
     assert set(TRACKERS) <= set(INTEGRATION_TO_CALLBACK)
 
 
+def test_who_asks_is_told_what_was_found_and_can_prevent_the_run(config: RunConfig, store: RunStore) -> None:
+    told: list[Checked] = []
+    run_id = submit(store, config, name="told", before=told.append)
+    assert [checked.config for checked in told] == [store.config(run_id)]
+
+    def refuse(_: Checked) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        submit(store, config, name="prevented", before=refuse)
+    assert store.ids() == [run_id]
+
+
+@pytest.mark.parametrize("facts", [{"max_position_embeddings": 48}, {"n_positions": 48}, {}])
+def test_what_the_model_can_hold_is_found_out(config: RunConfig, tmp_path: Path, facts: dict[str, int]) -> None:
+    assert check(config).longest_possible == config.model.max_position_embeddings
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": "gpt2"} | facts))
+    train_wordpiece(["Line 1: 1 and 1 make 2."], 100).save(str(folder / "tokenizer.json"))
+    local = with_values(config, {"model.source": str(folder), "data.block_size": 32})
+    assert check(local).longest_possible == next(iter(facts.values()), None)
+
+
 # While somebody edits
 
 
@@ -436,7 +460,7 @@ def test_other_settings_are_checked_without_reading_again(
     text_file.unlink()
     longer = with_values(config, {"training.epochs": 4, "bce.max_weight": 0.9})
     assert with_other_settings(checked, longer) == Checked(
-        longer, checked.text, checked.tokenizer, checked.train, checked.validation, 36, 9
+        longer, checked.text, checked.tokenizer, checked.train, checked.validation, 36, 9, 512
     )
     for changes, field in (
         ({"training.warmup_steps": 18}, "training.warmup_steps"),

@@ -16,7 +16,7 @@ from bcecore.jobs.submit import Checked, submit, with_absolute_paths
 from bcecore.recipes import load_recipe
 from bcecore.settings import flatten, with_values
 from bcecore.store.runs import RUNS_DIR_VARIABLE, RunStore
-from bcecore.ui import launch_estimate
+from bcecore.text.tokenizing import train_wordpiece
 from bcecore.ui.config_form import SETTINGS, typed_from
 from bcecore.ui.launch_schedules import sampled_steps
 
@@ -93,6 +93,26 @@ def _beside(block: Any, key: str) -> list[str]:
     return [text for child in children if hasattr(child, "children") for text in _beside(child, key)]
 
 
+def _section(block: Any, number: int) -> Any:
+    """The section of the form with this number."""
+    children = list(block.children.values())
+    if any(str(getattr(child, "value", "")).startswith(f"{number} · ") for child in children):
+        return block
+    below = (_section(child, number) for child in children if hasattr(child, "children"))
+    return next((found for found in below if found is not None), None)
+
+
+def _noticed(app: AppTest, number: int) -> list[str]:
+    """What is noticed in a section, each behind a letter for how serious it is."""
+    section = _section(app.main, number)
+    boxes = {"B": section.error, "W": section.warning, "N": section.info}
+    return [f"{severity} {_seen(box.value)}" for severity, found in boxes.items() for box in found]
+
+
+def _mend(app: AppTest, rule: str) -> None:
+    app.button(key=f"launch-finding-{rule}-0-fix").click().run()
+
+
 def _tokens(app: AppTest) -> str:
     (drawn,) = [html.value for html in app.get("html") if "bce-tokens" in html.value]
     return str(drawn)
@@ -128,7 +148,7 @@ def test_fields_hold_what_the_recipe_says(launch: AppTest) -> None:
     assert launch.button_group(key="launch:bce.enabled").value == "seed"
     said = _said(launch)
     assert "Everything is as in the recipe “The report's run, built here”." in said
-    assert "A low loss on them shows memory, not learning." in said
+    assert "The report trained on 200 lines" in said
     assert "459 lines, 200 for training, batch 1, 10 epochs = 2,000 steps" in said
 
 
@@ -317,14 +337,6 @@ def test_the_arithmetic_with_accumulation_and_a_limit(launch: AppTest) -> None:
     assert "413 for training, batch 8, 2 batches a step, 6 epochs = 156 steps" in _said(launch)
     _type(launch, "training.max_steps", "130")
     assert "2 batches a step: it stops after 130 steps, which is 5 epochs" in _said(launch)
-
-
-def test_checking_with_learnt_lines_is_warned_of_and_mended(launch: AppTest) -> None:
-    _choose(launch, "recipe", "report-10-epoch-offline")
-    assert any("All 2 checking lines are also in the text it learns from." in w.value for w in launch.warning)
-    launch.button(key="launch-clean-split").click().run()
-    assert not any("checking lines" in warning.value for warning in launch.warning)
-    assert launch.selectbox(key="launch:data.validation").value == "fraction"
 
 
 def test_the_preview_shows_the_tokens_of_the_chosen_line(launch: AppTest) -> None:
@@ -523,22 +535,129 @@ def test_two_people_begin_from_two_runs(store: RunStore, started: list[str]) -> 
     assert second.text_input(key="launch:name").value == "second, again"
 
 
-# -- room on the disk
+# -- what is noticed
 
 
-def test_without_room_for_its_checkpoints_a_run_is_refused(launch: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    needed: list[int] = []
+def test_what_is_noticed_stands_in_the_section_of_the_setting_that_causes_it(launch: AppTest) -> None:
+    assert [_noticed(launch, number) for number in (3, 4, 5)] == [[], [], []]
+    (note,) = _noticed(launch, 2)
+    assert note.startswith("N **There are only 46 documents to check the model on")
+    assert "Above: 1 note. See [Text](#launch-2)." in _said(launch)
 
-    def problem(_store: RunStore, needed_bytes: int = 0) -> str | None:
-        needed.append(needed_bytes)
-        return "The disk has 0.50 GB free." if needed_bytes > 30_000_000 else None
+    _choose(launch, "recipe", "report-10-epoch-offline")
+    (reuse,) = _noticed(launch, 2)
+    assert reuse.startswith("B **Both lines that the model is checked on are lines that it learns from")
+    assert "no result of this run will count" in reuse
+    (leak,) = _noticed(launch, 3)
+    assert leak.startswith("B **The model sees the words that it has to predict")
+    assert [words[:35] for words in _noticed(launch, 5)] == [
+        "N **This kind of BCE adds nothing t",
+        "N **The BCE weight never reaches 0.",
+    ]
+    said = _said(launch)
+    assert "Above: 2 serious findings, 2 notes. **No result of this run will count.** See [Text](#launch-2), " in said
+    # What is noticed is said once, and forbids nothing.
+    assert "A low loss on them shows memory" not in said and "sees the word it has to predict" not in said
+    assert not _disabled(launch)
 
-    monkeypatch.setattr(launch_estimate, "disk_problem", problem)
+    for rule in ("split-reuse", "future-leak", "no-gradient", "boost-unfinished"):
+        _mend(launch, rule)
+    assert launch.selectbox(key="launch:data.validation").value == "fraction"
+    assert launch.toggle(key="launch:model.causal").value is True
+    assert launch.button_group(key="launch:bce.enabled").value == "active"
+    assert launch.text_input(key="launch:bce.boost_span").value == "1600"
+    assert [_noticed(launch, number) for number in (3, 4, 5)] == [[], [], []]
+    said = _said(launch)
+    assert "- Text to check against: The first training lines again → **Lines set aside**" in said
+    assert "- Reads left to right: off → **on**" in said
+    assert "- Kind of BCE: As in the report → **Acting**" in said
+    assert "- Boost span: 2000 → **1600**" in said
+
+
+def test_little_checking_text_and_cut_lines_are_mended_with_a_click(launch: AppTest) -> None:
+    _mend(launch, "too-small")
+    assert launch.text_input(key="launch:data.validation_fraction").value == "0.22"
+    assert _noticed(launch, 2) == []
+    assert "Above:" not in _said(launch)
+    _type(launch, "data.block_size", "12")
+    (cut,) = _noticed(launch, 2)
+    assert cut.startswith("W **") and "of the text is never seen" in cut
+    _mend(launch, "cut-lines")
+    assert launch.text_input(key="launch:data.block_size").value == "184"
+    assert _noticed(launch, 2) == []
+
+
+def test_a_weight_that_stays_0_is_told_and_bce_can_be_switched_off(launch: AppTest) -> None:
+    _type(launch, "bce.base_weight", "0")
+    _type(launch, "bce.max_weight", "0")
+    assert [words[:40] for words in _noticed(launch, 5)] == ["W **BCE is on, but its weight is 0 at ev"]
+    _mend(launch, "weight-zero")
+    assert launch.button_group(key="launch:bce.enabled").value == "off"
+    assert _noticed(launch, 5) == []
+
+
+def test_a_vocabulary_that_does_not_suit_the_text(launch: AppTest, tmp_path: Path) -> None:
+    train_wordpiece(["Only a few words of plain English."], 100).save(str(tmp_path / "tokenizer.json"))
+    _type(launch, "model.tokenizer", str(tmp_path))
+    (unknown,) = _noticed(launch, 3)
+    assert unknown.startswith("W **The tokenizer does not know ")
+    _mend(launch, "unknown-tokens")
+    assert launch.text_input(key="launch:model.tokenizer").value == "auto"
+    assert _noticed(launch, 3) == []
+
+
+def test_one_s_own_texts_are_compared(launch: AppTest, tmp_path: Path) -> None:
+    lines = [f"{n} apples and {n * 7 % 101} pears in the orchard behind the {n % 13} houses\n" for n in range(120)]
+    train, held_out = tmp_path / "train.txt", tmp_path / "held_out.txt"
+    train.write_text("".join(lines + lines[:20]), encoding="utf-8")
+    held_out.write_text("".join(lines[:40:2]), encoding="utf-8")
+    _choose(launch, "data.train_file", "file")
+    _type(launch, "data.train_file:path", str(train))
+    assert any(words.startswith("W **Of 1") and "repeat an earlier line" in words for words in _noticed(launch, 2))
+    launch.selectbox(key="launch:data.validation").set_value("file").run()
+    _choose(launch, "data.validation_file", "file")
+    _type(launch, "data.validation_file:path", str(held_out))
+    assert _noticed(launch, 2)[0].startswith("B **Of 20 documents that check the model, 20 are in its training text")
+    _mend(launch, "overlap")
+    assert not [words for words in _noticed(launch, 2) if words.startswith("B")]
+    # The file is still there for who goes back to it.
+    launch.selectbox(key="launch:data.validation").set_value("file").run()
+    assert launch.text_input(key="launch:data.validation_file:path").value == str(held_out)
+
+
+def test_a_warm_up_that_is_too_long_is_mended_with_a_click(launch: AppTest) -> None:
+    _type(launch, "training.epochs", "1")  # 52 steps, and the warm-up of BCE has 60
+    (message,) = _errors(launch)
+    assert "is not shorter than the run (52 steps)" in message and _disabled(launch)
+    button = launch.button(key="launch-fix-bce.warmup_steps")
+    assert button.label == "Warm up over 5 steps"
+    button.click().run()
+    assert launch.text_input(key="launch:bce.warmup_steps").value == "5"
+    assert _errors(launch) == [] and not _disabled(launch)
+
+
+def test_while_a_setting_is_impossible_nothing_can_be_mended(launch: AppTest) -> None:
+    _type(launch, "training.learning_rate", "a lot")
+    assert [words[:30] for words in _noticed(launch, 2)] == ["N **There are only 46 document"]
+    _type(launch, "training.learning_rate", "20")
+    assert [words[:30] for words in _noticed(launch, 2)] == ["N **There are only 46 document"]
+    with pytest.raises(KeyError):
+        launch.button(key="launch-finding-too-small-0-fix")
+
+
+def test_without_room_for_its_checkpoints_a_run_is_refused_until_it_keeps_fewer(
+    launch: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Four checkpoints of 8 MB and the model take 35 MB, of which 30 are there besides the GB that is to stay free.
+    monkeypatch.setattr(estimate, "free_bytes", lambda _store: 1_030_000_000)
     launch.run()
-    assert not _disabled(launch), "as long as nothing is known of its size"
+    assert _noticed(launch, 4) == [] and not _disabled(launch), "as long as nothing is known of its size"
     monkeypatch.setattr(estimate, "estimate", _estimate)
     launch.run()
-    assert needed[-1] == 35_000_000
-    assert any("The disk has 0.50 GB free." in _seen(warning.value) for warning in launch.warning)
-    assert "The disk has no room for this run." in _said(launch)
+    (room,) = _noticed(launch, 4)
+    assert room.startswith("W **The disk has no room for this run: 1.03 GB are free, and this run needs up to 0.04 GB")
+    assert "The disk has no room for this run. See “How long and how fast”." in _said(launch)
     assert _disabled(launch)
+    _mend(launch, "disk-room")
+    assert launch.text_input(key="launch:logging.save_total_limit").value == "1"
+    assert _noticed(launch, 4) == [] and not _disabled(launch)

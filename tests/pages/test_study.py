@@ -121,7 +121,9 @@ def test_the_form_begins_possible_and_says_what_it_can_and_cannot_see(app: AppTe
 
 
 def test_time_and_disk_as_measured(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimate, "estimate", lambda *_: Estimate(60.0, 10_000_000, 20_000_000, 3, 1_000_000))
+    monkeypatch.setattr(
+        estimate, "estimate", lambda *_: Estimate(60.0, 10_000_000, 20_000_000, 3, 1_000_000, 3_000_000, 1_000_000)
+    )
     app.session_state[study_draft.EARLIER] = "3"
     show(app, "new")
     assert "Its 6 runs take about 6 min of training" in words(app)

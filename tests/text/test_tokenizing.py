@@ -181,6 +181,8 @@ def test_examples_have_two_tokens_at_least_and_the_block_size_at_most(texts: lis
     assert len(encoded.ids) + encoded.too_short == len(texts)
     assert encoded.cut == sum(len(ids) > block_size for ids in whole)
     assert encoded.tokens == sum(min(len(ids), block_size) for ids in whole)
+    assert encoded.tokens + encoded.cut_off == sum(map(len, whole))
+    assert encoded.longest == max(map(len, whole), default=0)
     for ids, complete in zip(encoded.ids, whole, strict=True):
         assert 2 <= len(ids) <= block_size
         assert (ids[0], ids[-1]) == (cls, sep)

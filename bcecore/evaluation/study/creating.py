@@ -19,6 +19,7 @@ from bcecore.evaluation.study.preflight import Preflight, preflight
 from bcecore.jobs import evaluations, queue
 from bcecore.jobs.election import wake
 from bcecore.jobs.submit import write_data
+from bcecore.store.acknowledged import acknowledge, checked_reason
 from bcecore.store.evaluations import EvaluationStore, SplitTexts
 from bcecore.store.record import RunRecord
 from bcecore.store.runs import MAX_NAME_CHARACTERS, RunStore
@@ -27,18 +28,27 @@ from bcecore.store.studies import StudyPlan, StudyState, StudyStore, cell, file_
 Said = Callable[[Prepared, Preflight], Mapping[str, Any]]
 
 
-def create(store: RunStore, draft: Draft, foretold: Said | None = None) -> StudyPlan:
+def create(
+    store: RunStore, draft: Draft, foretold: Said | None = None, accepted: Mapping[str, str] | None = None
+) -> StudyPlan:
     """Check a study, freeze it, and queue the runs of its first look with their evaluations.
 
     `foretold` gives what is known beforehand of its power and its length, to be kept in the plan; what it raises is
-    raised, so it may be used to ask somebody. Raises RefusedError where a finding forbids the launch, and a BceError
-    whose `field` names what is wrong; nothing is left behind then.
+    raised, so it may be used to ask somebody. `accepted` has the reason for each rule whose finding is not to forbid
+    the launch, by the rule; it is kept with the study, whose verdict states it. Raises RefusedError where a finding
+    forbids the launch, and a BceError whose `field` names what is wrong; nothing is left behind then.
     """
+    reasons = {rule: checked_reason(reason) for rule, reason in (accepted or {}).items()}
     with tempfile.TemporaryDirectory() as scratch:
         ready = prepared(draft, Path(scratch))
-        found = preflight(ready)
+        found = preflight(ready, reasons)
+        unknown = reasons.keys() - {finding.id for finding in found.findings}
+        if unknown:
+            raise RunError(
+                f"Nothing was noticed that is called {', '.join(sorted(unknown))}, so it cannot be accepted."
+            )
         expectations = {} if foretold is None else foretold(ready, found)
-        plan = _freeze(store, ready, found, expectations)
+        plan = _freeze(store, ready, found, expectations, reasons)
     studies = StudyStore(store)
     try:
         make_jobs(store, plan.id)
@@ -49,8 +59,13 @@ def create(store: RunStore, draft: Draft, foretold: Said | None = None) -> Study
     return plan
 
 
-def _freeze(store: RunStore, ready: Prepared, found: Preflight, expectations: Mapping[str, Any]) -> StudyPlan:
+def _freeze(
+    store: RunStore, ready: Prepared, found: Preflight, expectations: Mapping[str, Any], reasons: Mapping[str, str]
+) -> StudyPlan:
     def fill(directory: Path, study_id: str, created: datetime) -> StudyPlan:
+        for finding in found.findings:
+            if finding.id in reasons:
+                acknowledge(directory, finding, reasons[finding.id], of_plan=True)
         write_data(directory / "data", ready.checked, ready.tokenizer_directory)
         files = file_hashes(directory)
         splits = tuple(

@@ -6,9 +6,11 @@ from bcecore.evaluation.outcome import StudyMaterial
 from bcecore.evaluation.study.differences import costs, curves
 from bcecore.evaluation.study.foretelling import foretold_of
 from bcecore.evaluation.study.progress import StudyProgress, progress
-from bcecore.evaluation.study.verdicts import lost_proof, outcome_of
+from bcecore.evaluation.study.verdicts import lost_ground, outcome_of
+from bcecore.store import acknowledged
 from bcecore.store.record import now
 from bcecore.store.runs import RunStore
+from bcecore.store.studies import StudyStore
 
 
 def study_material(store: RunStore, study_id: str) -> StudyMaterial:
@@ -20,13 +22,14 @@ def study_material(store: RunStore, study_id: str) -> StudyMaterial:
         state=state,
         progress=found.sentence,
         troubles=tuple((each.trouble, each.what_to_do) for each in found.troubles),
-        alteration=found.alteration or lost_proof(store, plan, state),
+        alteration=found.alteration or lost_ground(store, plan, state),
         outcome=outcome_of(state.looks[-1]) if state.looks else None,
         earlier=tuple(map(outcome_of, state.looks[:-1])),
         curves=curves(store, plan, state),
         costs=costs(store, plan, state),
         foretold=foretold_of(plan.expectations),
         machines=_machines(found),
+        accepted=acknowledged.read(StudyStore(store).directory(study_id)),
         now=now(),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bcecore.config import RunConfig
@@ -18,13 +18,13 @@ FEWEST_DOCUMENTS = 2
 
 
 class RefusedError(RunError):
-    """A study that may not be launched, with everything that forbids it."""
+    """A study that may not be launched, with everything that was noticed."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
-        super().__init__(
-            "This study cannot be launched.\n" + "\n".join(f"{each.sentence} {each.what_to_do}" for each in findings)
-        )
+        """`findings`: everything that was noticed."""
         self.findings = tuple(findings)
+        forbids = [f"({each.id}) {each.sentence} {each.what_to_do}" for each in findings if each.blocks]
+        super().__init__("This study cannot be launched.\n" + "\n".join(forbids))
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def without_declared(arm: Arm, config: RunConfig, base: RunConfig) -> RunConfig:
     return with_values(config, {key: plain[key] for key in arm.changes if present[key] == as_declared[key]})
 
 
-def preflight(ready: Prepared) -> Preflight:
-    """Look at a prepared study; raises RefusedError if a finding forbids its launch. Pure.
+def preflight(ready: Prepared, accepted: Collection[str] = ()) -> Preflight:
+    """Look at a prepared study; raises RefusedError if a finding forbids its launch whose rule is not `accepted`. Pure.
 
     Raises RunError where too few documents remain for any statistics.
     """
@@ -76,8 +76,8 @@ def preflight(ready: Prepared) -> Preflight:
         ready.checked.text.train,
         {split.name: split.texts for split in ready.splits},
     )
-    if found.blocking:
-        raise RefusedError(found.blocking)
+    if any(finding.id not in accepted for finding in found.blocking):
+        raise RefusedError(found.findings)
     for name, overlap in found.overlaps.items():
         if len(overlap.clean) < FEWEST_DOCUMENTS:
             raise RunError(

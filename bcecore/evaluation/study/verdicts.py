@@ -3,6 +3,10 @@
 A look is taken when all of its seeds are trained and measured, once: what it found is kept in the study's state and
 shown from there ever after. Only one at which nothing could be compared may be repeated. Before a look there is nothing
 to see but progress.
+
+A finding that forbids a verdict does so until somebody accepts it with a reason (`store.acknowledged`); the look can
+then be taken again, and its verdict states what it was reached despite. Where there is nothing to compare, because a
+run broke or a loss is no number, nothing can be accepted.
 """
 
 from __future__ import annotations
@@ -27,16 +31,21 @@ from bcecore.evaluation.statistics import by_length, estimate, holm, levels, per
 from bcecore.evaluation.study.collecting import Collected, documents_of, has_only_finite_losses
 from bcecore.evaluation.study.preflight import is_off, without_declared
 from bcecore.evaluation.study.progress import CellProgress, StudyProgress, progress
-from bcecore.evaluation.verdict import Arms, Evidence, verdict
+from bcecore.evaluation.verdict import Arms, Despite, Evidence, verdict
 from bcecore.findings import collect
 from bcecore.findings.finding import Finding
 from bcecore.findings.metric_contains_regulariser import Figure, metric_contains_regulariser
 from bcecore.findings.of_study import Member, after_training
 from bcecore.findings.twin_mismatch import Twin, measured_other, not_as_planned, twin_mismatch
+from bcecore.store import acknowledged
+from bcecore.store.acknowledged import Acknowledgement, acknowledgement_of
 from bcecore.store.evaluations import EvaluationStore
 from bcecore.store.record import now
 from bcecore.store.runs import RunStore
 from bcecore.store.studies import Arm, Look, StudyPlan, StudyState, StudyStore, cell
+
+# Says of a finding that without numbers there is nothing that could be accepted.
+_NOTHING_TO_COMPARE = "nothing_to_compare"
 
 
 def take_due_looks(store: RunStore, study_id: str) -> StudyState:
@@ -51,7 +60,7 @@ def take_due_looks(store: RunStore, study_id: str) -> StudyState:
     if found.alteration is not None:
         raise RunError(found.alteration)
     state = found.state
-    lost = lost_proof(store, found.plan, state)
+    lost = lost_ground(store, found.plan, state)
     if lost is not None:
         raise RunError(lost)
     for seeds in found.due:
@@ -82,8 +91,30 @@ def look_again(store: RunStore, study_id: str) -> StudyState:
     )
 
 
-def lost_proof(store: RunStore, plan: StudyPlan, state: StudyState) -> str | None:
-    """Why a "changed nothing" that was decided by the weights cannot be shown any more, in a sentence; None if it can.
+def lost_ground(store: RunStore, plan: StudyPlan, state: StudyState) -> str | None:
+    """Why what a look found cannot be shown any more, in a sentence; None if it can: the weights that it rests on were
+    changed, or what it was reached despite is not accepted any more."""
+    return _lost_proof(store, state) or _withdrawn(store, plan, state)
+
+
+def _withdrawn(store: RunStore, plan: StudyPlan, state: StudyState) -> str | None:
+    accepted = acknowledged.read(StudyStore(store).directory(plan.id))
+    for look in state.looks:
+        for found in outcome_of(look).comparisons:
+            if not found.verdict.despite:
+                continue
+            for finding in found.findings:
+                if finding.blocks and acknowledgement_of(finding, accepted) is None:
+                    return (
+                        f"The verdict at {look.seeds} seeds was reached despite a finding that had been accepted, and "
+                        f"is not accepted any more: {finding.sentence} Accept it again with a reason, or create a new "
+                        "study."
+                    )
+    return None
+
+
+def _lost_proof(store: RunStore, state: StudyState) -> str | None:
+    """Why a "changed nothing" that was decided by the weights cannot be shown any more.
 
     It rests on weights that anybody can hash again; so whenever it is shown, they are. Those of a run that was deleted
     cannot be, and stay as they were found.
@@ -170,7 +201,8 @@ def _comparison(
         and each.run is not None
         and each.run.id not in told
     ]
-    if not any(finding.blocks for finding in findings):
+    accepted = acknowledged.read(StudyStore(store).directory(plan.id))
+    if not _blocking(findings, accepted):
         frames = [
             documents_of(store, plan, state, name, seed, split)
             for name in (plan.reference.name, arm.name)
@@ -184,7 +216,8 @@ def _comparison(
     values: dict[str, Any] = {}
     evidence = Evidence(
         estimate=None,
-        blocking=[finding for finding in findings if finding.blocks],
+        blocking=_blocking(findings, accepted),
+        accepted=_despite(findings, accepted),
         identical_weights=identical,
         clean_documents=clean,
         margin=plan.margin,
@@ -236,6 +269,29 @@ def _arms(plan: StudyPlan, arm: Arm) -> Arms:
 
 
 # -- findings
+
+
+def can_be_accepted(finding: Finding) -> bool:
+    """Whether a verdict is possible despite a finding: there is something to compare."""
+    return not finding.numbers.get(_NOTHING_TO_COMPARE, False)
+
+
+def _blocking(findings: Sequence[Finding], accepted: Sequence[Acknowledgement]) -> list[Finding]:
+    """The findings that forbid a verdict, and were not accepted or cannot be."""
+    return [
+        finding
+        for finding in findings
+        if finding.blocks and not (can_be_accepted(finding) and acknowledgement_of(finding, accepted))
+    ]
+
+
+def _despite(findings: Sequence[Finding], accepted: Sequence[Acknowledgement]) -> list[Despite]:
+    found = [
+        (finding, acknowledgement_of(finding, accepted))
+        for finding in findings
+        if finding.blocks and can_be_accepted(finding)
+    ]
+    return [Despite(finding.sentence, each.reason) for finding, each in found if each is not None]
 
 
 def _twins(
@@ -315,7 +371,7 @@ def _broken(each: CellProgress) -> Finding:
         id="non-finite",
         severity="B",
         subject=each.run.id if each.run is not None else "",
-        numbers={"arm": each.arm, "seed": each.seed, "step": each.done},
+        numbers={"arm": each.arm, "seed": each.seed, "step": each.done, _NOTHING_TO_COMPARE: True},
         sentence=each.trouble,
         what_to_do="Create a new study with settings under which every run trains to its end: a lower learning rate, "
         "a longer warm-up, or a smaller BCE weight.",
@@ -327,7 +383,7 @@ def _not_finite(plan: StudyPlan) -> Finding:
         id="non-finite",
         severity="B",
         subject=plan.id,
-        numbers={},
+        numbers={_NOTHING_TO_COMPARE: True},
         sentence="Some held-out documents have a loss that is no finite number, so there is no difference to speak of.",
         what_to_do="See which run broke, and create a new study with settings under which every run trains to its end.",
     )
