@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from bcecore.findings.collect_files import run_log
+from bcecore.findings.collect_files import collect_files, run_log
 from bcecore.findings.of_study import Member
 from bcecore.findings.written.check import check_report
 from bcecore.findings.written.document import parse
@@ -202,3 +204,48 @@ def test_off_is_weight_zero_and_lines_are_counted() -> None:
     assert wrong(text.format("0.0", "30"), evidence) == []
     assert wrong(text.format("0.1", "30"), evidence) == [(1, "0.1", "0")]
     assert wrong(text.format("0.0", "200"), evidence) == [(1, "200", "30")]
+
+
+def test_a_model_card_of_a_public_run(shared_data: Path) -> None:
+    """As the Trainer writes it: the training loss beside a check is the last one before it, or `No log`."""
+    files = collect_files([shared_data / "trainer_states" / "cpt-generation.json"])
+    assert files.log is not None
+    checks, losses = files.log.series("eval_loss"), files.log.series("loss")
+    card = "# My model\n\n### Training results\n\n"
+    card += "| Training Loss | Epoch | Step | Validation Loss | Rouge1 |\n|---|---|---|---|---|\n"
+    for step, epoch, loss in zip(checks.steps, checks.epochs, checks.values, strict=True):
+        before = losses.values[losses.steps <= step]
+        shown = f"{before[-1]:.4f}" if len(before) else "No log"
+        card += f"| {shown} | {epoch:.2f} | {step} | {loss:.4f} | 1.0 |\n"
+    check = check_report(card, files.evidence())
+    assert check.mismatches == () and check.checked >= 3 * len(checks)
+    first = f"{checks.values[0]:.4f}"
+    (one,) = check_report(card.replace(f"| {first} |", "| 9.8765 |", 1), files.evidence()).mismatches
+    assert (one.claimed, one.true, one.place.column) == ("9.8765", first, "Validation Loss")
+
+
+NUMBERS = st.one_of(
+    st.integers(-(10**30), 10**30).map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.sampled_from(["1e300", "-0.0", "+0.47%", "1 m 47 s", "~5", "3 at step 99999999999999999999", "2 (1e30)"]),
+)
+LABELS = st.sampled_from(
+    ["Step", "Loss", "LR", "eval_loss", "perplexity", "Δ vs on", "Epochs", "Steps", "Wall clock", "Throughput", "held",
+     "BCE weight", "Learning rate", "BCE on", "BCE off", "Difference", "Last (step)", "Lowest … highest",
+     "Step / Epoch", "eval_runtime", "from", "to", "when off", "weight", "lines", "mean", "PPL", "Step 1e3"]
+)  # fmt: skip
+CELLS = st.lists(st.one_of(NUMBERS, LABELS), min_size=2, max_size=5)
+TABLES = st.lists(CELLS, min_size=1, max_size=5).map(
+    lambda rows: (
+        f"## Evaluation step 5\n\n| {' | '.join(rows[0])} |\n|{'---|' * len(rows[0])}\n"
+        + "".join(f"| {' | '.join(row)} |\n" for row in rows[1:])
+    )
+)
+
+
+@settings(max_examples=100)
+@given(st.lists(st.one_of(TABLES, CELLS.map(" ".join)), max_size=3).map("\n\n".join))
+def test_whatever_a_report_says_each_figure_is_right_wrong_or_unchecked(markdown: str) -> None:
+    check = check_report(markdown, Evidence(log_of(steps=(10.0,)).log, MEASURED, {"held": 30}))
+    assert check.checked + len(check.unchecked) == check.figures
+    assert all(one.claimed and one.why for one in check.mismatches)
