@@ -16,6 +16,7 @@ from bcecore import (
     cli_acknowledge,
     cli_compare,
     cli_data,
+    cli_diagnose,
     cli_evaluate,
     cli_findings,
     cli_import,
@@ -111,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_acknowledge.add_command(commands)
     cli_compare.add_command(commands)
     cli_data.add_command(commands)
+    cli_diagnose.add_command(commands)
     cli_study.add_commands(commands)
 
     settings = commands.add_parser("settings", help="list every setting with its help")

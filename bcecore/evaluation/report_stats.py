@@ -7,19 +7,17 @@ what a fresh trainer logged. What a file does not say stays unknown; what was wo
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bcecore.errors import BceError
 from bcecore.evaluation.decomposition import Difference, Side
-from bcecore.evaluation.explorer import REPORT_EDGES, Bucket
+from bcecore.evaluation.explorer import Bucket
 from bcecore.schedule import bce_weight
+from bcecore.store.stats_files import ADVICE, EDGE, StatsFileError, StatsSide, StatsSplit, bucket_means, read_stats_file
 
 REPORT_STEP = 2000
 """The checkpoint that the report scored. Its files do not name it; the weight 0.44 is that of this step."""
@@ -28,18 +26,7 @@ FIRST_WEIGHT = bce_weight(1, base=0.2, target=0.2, maximum=0.5, warmup_steps=400
 SEED_RANGE = (-0.465570, -0.421126)
 """What R can be in the seed profile (DESIGN §5)."""
 
-_ON, _OFF = "bce_on", "bce_off"
-_SHOWN_ROWS = 3
-_MOST_EXAMPLES = 10_000
-(_EDGE,) = REPORT_EDGES
-_BUCKET_LABELS = (f"<={_EDGE}", f">{_EDGE}")
 _RUNTIME_KEYS = ("eval_runtime", "eval_samples_per_second", "eval_steps_per_second")
-_MEANS_KEYS = ("mean_ce", "p50_ce", "p90_ce", "mean_total")
-_ROW_KEYS = ("idx", "text", "len", "ce_loss", "bce_loss", "total_loss", "bce_eff_w")
-
-
-class StatsFileError(BceError):
-    """A file that is not one of the report's stats files."""
 
 
 @dataclass(frozen=True)
@@ -91,81 +78,44 @@ def read_report_stats(paths: Iterable[Path]) -> ReportStats:
     sources = []
     for path in paths:
         sources.append(path.name)
-        for name, both in _content(path).items():
-            if name in splits:
-                raise StatsFileError(f"The split “{name}” is in {path.name} and in another file. Choose one of them.")
-            splits[name] = _split(path, name, both)
+        for split in read_stats_file(path):
+            if split.name in splits:
+                raise StatsFileError(
+                    f"The split “{split.name}” is in {path.name} and in another file. Choose one of them."
+                )
+            splits[split.name] = _means(split) if split.has_means else _logged(split)
     if not splits:
         raise StatsFileError("No stats file was given. Choose bce_eval_stats.json or wikitext_eval_stats.json.")
     return ReportStats(tuple(splits.values()), tuple(sources))
 
 
-def _content(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise StatsFileError(f"{path.name} could not be read: {error.strerror or error}.") from error
-    except (ValueError, RecursionError) as error:
-        raise StatsFileError(f"{path.name} is not JSON ({error}). {_ADVICE}") from error
-    if not isinstance(content, dict):
-        raise StatsFileError(f"{path.name} holds a {type(content).__name__}, not stats by split. {_ADVICE}")
-    if not content:
-        raise StatsFileError(f"{path.name} holds no splits. {_ADVICE}")
-    return content
-
-
-_ADVICE = "Choose one of the report's files, bce_eval_stats.json or wikitext_eval_stats.json."
-
-
-def _split(path: Path, name: str, both: Any) -> ReportSplit:
-    if not isinstance(both, dict) or not all(isinstance(both.get(mode), dict) for mode in (_ON, _OFF)):
-        keys = ", ".join(map(str, both)) if isinstance(both, dict) else repr(both)
-        raise StatsFileError(f"“{name}” in {path.name} has no “{_ON}” and “{_OFF}”, but {keys[:80]}. {_ADVICE}")
-    on, off = both[_ON], both[_OFF]
-    where = f"“{name}” in {path.name}"
-    if "mean_ce" in on:
-        return _means(where, name, on, off)
-    if "eval_loss" in on:
-        return _logged(where, name, on, off)
-    raise StatsFileError(f"{where} has neither “mean_ce” nor “eval_loss”, but {', '.join(on)[:80]}. {_ADVICE}")
-
-
-def _number(where: str, values: Mapping[str, Any], key: str) -> float:
-    value = values.get(key)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise StatsFileError(f"{where}: “{key}” has to be a number, got {value!r}. {_ADVICE}")
-    return float(value)
-
-
 # -- what was written example by example
 
 
-def _means(where: str, name: str, on: dict[str, Any], off: dict[str, Any]) -> ReportSplit:
-    values = {(mode, key): _number(where, side, key) for mode, side in ((_ON, on), (_OFF, off)) for key in _MEANS_KEYS}
-    shown = {mode: _shown(where, side) for mode, side in ((_ON, on), (_OFF, off))}
-    weight = {mode: _weight(where, rows) for mode, rows in shown.items()}
-    ce, ce_off = values[_ON, "mean_ce"], values[_OFF, "mean_ce"]
-    if weight[_ON] == 0:
-        raise StatsFileError(f"{where}: the weight with BCE on is 0, so nothing says what R was. {_ADVICE}")
+def _means(split: StatsSplit) -> ReportSplit:
+    on, off, weight, weight_off = split.on.values, split.off.values, split.on.weight, split.off.weight
+    ce, ce_off = float(on["mean_ce"]), float(off["mean_ce"])
+    if not weight or weight_off is None:
+        raise StatsFileError(f"{split.where}: the weight with BCE on is 0, so nothing says what R was. {ADVICE}")
     # The file has no mean of R, but the total is CE + w·R.
-    r = (values[_ON, "mean_total"] - ce) / weight[_ON]
-    r_off = (values[_OFF, "mean_total"] - ce_off) / weight[_OFF] if weight[_OFF] else r
+    r = (on["mean_total"] - ce) / weight
+    r_off = (off["mean_total"] - ce_off) / weight_off if weight_off else r
     notes = []
-    if weight[_OFF] != 0:
-        notes.append(f"The side that was called off had a weight of {weight[_OFF]:.2f}: it was not off.")
-    examples = _rows_as_examples(name, shown[_ON])
-    n, all_shown = _examples(on, examples)
-    if n is not None and not all_shown:
+    if weight_off != 0:
+        notes.append(f"The side that was called off had a weight of {weight_off:.2f}: it was not off.")
+    examples = _rows_as_examples(split.name, split.on.shown)
+    n = split.examples
+    if n is not None and not split.shows_all:
         notes.append(f"The file does not say how many examples there were; its length buckets make it {n:,}.")
-    buckets = _buckets(on, n)
+    buckets = _buckets(split.on, n)
     summary: dict[str, Any] = {
         "examples": n,
         "ce_mean": ce,
-        "ce_median": values[_ON, "p50_ce"],
-        "ce_p90": values[_ON, "p90_ce"],
+        "ce_median": float(on["p50_ce"]),
+        "ce_p90": float(on["p90_ce"]),
         "bce_loss": r,
-        "weight": weight[_ON],
-        "objective_on_mean": values[_ON, "mean_total"],
+        "weight": weight,
+        "objective_on_mean": float(on["mean_total"]),
         "objective_off_mean": ce,
         "report_eval_loss_on": Side(ce, r, FIRST_WEIGHT).objective,
         "report_eval_loss_off": ce,
@@ -175,45 +125,17 @@ def _means(where: str, name: str, on: dict[str, Any], off: dict[str, Any]) -> Re
             if bucket.examples != 0
         ],
     }
-    if all_shown:
-        summary |= _token_weighted(examples, Side(ce, r, weight[_ON]))
+    if split.shows_all:
+        summary |= _token_weighted(examples, Side(ce, r, weight))
     found = (
         Difference("report", "examples", Side(ce, r, FIRST_WEIGHT), Side(ce_off, r_off, 0.0)),
-        Difference("objective", "examples", Side(ce, r, weight[_ON]), Side(ce_off, r_off, weight[_OFF])),
+        Difference("objective", "examples", Side(ce, r, weight), Side(ce_off, r_off, weight_off)),
         Difference("model", "examples", Side(ce, r, 0.0), Side(ce_off, r_off, 0.0)),
     )
-    return ReportSplit(name, found, summary, examples, buckets, tuple(notes))
+    return ReportSplit(split.name, found, summary, examples, buckets, tuple(notes))
 
 
-def _shown(where: str, side: dict[str, Any]) -> list[dict[str, Any]]:
-    """The best and the worst examples that one side of the file shows, each once, in the order of the split."""
-    rows: dict[int, dict[str, Any]] = {}
-    for key in ("best3", "worst3"):
-        listed = side.get(key)
-        if not isinstance(listed, list) or not all(isinstance(row, dict) for row in listed):
-            raise StatsFileError(f"{where}: “{key}” has to be a list of examples, got {str(listed)[:40]!r}. {_ADVICE}")
-        for row in listed:
-            missing = [column for column in _ROW_KEYS if column not in row]
-            if missing:
-                raise StatsFileError(f"{where}: an example in “{key}” has no {', '.join(missing)}. {_ADVICE}")
-            if not isinstance(row["text"], str):
-                raise StatsFileError(f"{where}: “text” has to be a text, got {row['text']!r}. {_ADVICE}")
-            numbers = {column: _number(where, row, column) for column in _ROW_KEYS if column != "text"}
-            rows[int(numbers["idx"])] = {"text": row["text"], **numbers}
-    if not rows:
-        raise StatsFileError(f"{where} shows no examples, so nothing says which weight was used. {_ADVICE}")
-    return [rows[index] for index in sorted(rows)]
-
-
-def _weight(where: str, rows: list[dict[str, Any]]) -> float:
-    weights = {row["bce_eff_w"] for row in rows}
-    if len(weights) > 1:
-        listed = ", ".join(f"{weight:g}" for weight in sorted(weights))
-        raise StatsFileError(f"{where} was scored with several weights ({listed}) on one side. {_ADVICE}")
-    return float(weights.pop())
-
-
-def _rows_as_examples(split: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
+def _rows_as_examples(split: str, rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     table = pd.DataFrame(
         {
             "checkpoint": [REPORT_STEP] * len(rows),
@@ -233,40 +155,17 @@ def _rows_as_examples(split: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
     return table.astype(kinds)
 
 
-def _examples(side: dict[str, Any], shown: pd.DataFrame) -> tuple[int | None, bool]:
-    """How many examples the split has, and whether the file shows them all."""
-    if len(side["best3"]) < _SHOWN_ROWS and len(side["worst3"]) < _SHOWN_ROWS:
-        return len(shown), True
-    short, long = (_bucket(side, label) for label in _BUCKET_LABELS)
-    if short is None or long is None or short == long:
-        return None, False
-    # The mean over all is that of the buckets, each with its share of the examples.
-    share = (side["mean_ce"] - short) / (long - short)
-    for n in range(int(shown["example"].max()) + 1, _MOST_EXAMPLES):
-        in_bucket = round(n * share)
-        # The file's means were taken in single precision.
-        if 0 < in_bucket < n and abs(in_bucket / n - share) < 1e-6:
-            return n, False
-    return None, False
-
-
-def _bucket(side: dict[str, Any], label: str) -> float | None:
-    buckets = side.get("bucket_mean")
-    value = buckets.get(label) if isinstance(buckets, dict) else None
-    return float(value) if isinstance(value, (int, float)) else None
-
-
-def _buckets(side: dict[str, Any], n: int | None) -> tuple[Bucket, ...]:
-    short, long = (_bucket(side, label) for label in _BUCKET_LABELS)
+def _buckets(side: StatsSide, n: int | None) -> tuple[Bucket, ...]:
+    short, long = bucket_means(side)
     in_long: int | None = None
     if short is None or long is None:
         in_long = (0 if long is None else n) if n is not None else None
     elif n is not None:
-        in_long = round(n * (side["mean_ce"] - short) / (long - short))
+        in_long = round(n * (side.values["mean_ce"] - short) / (long - short))
     in_short = n - in_long if n is not None and in_long is not None else None
     return (
-        Bucket(0, _EDGE, in_short, tokens=None, ce=None, ce_mean=short),
-        Bucket(_EDGE, None, in_long, tokens=None, ce=None, ce_mean=long),
+        Bucket(0, EDGE, in_short, tokens=None, ce=None, ce_mean=short),
+        Bucket(EDGE, None, in_long, tokens=None, ce=None, ce_mean=long),
     )
 
 
@@ -285,8 +184,9 @@ def _token_weighted(examples: pd.DataFrame, mean: Side) -> dict[str, Any]:
 # -- what a trainer logged
 
 
-def _logged(where: str, name: str, on: dict[str, Any], off: dict[str, Any]) -> ReportSplit:
-    loss_on, loss_off = _number(where, on, "eval_loss"), _number(where, off, "eval_loss")
+def _logged(split: StatsSplit) -> ReportSplit:
+    on = split.on.values
+    loss_on, loss_off = float(on["eval_loss"]), float(split.off.values["eval_loss"])
     # Off was weight zero here, so its loss is CE; a scoring cannot change CE, so it is that of the other side too.
     r = (loss_on - loss_off) / FIRST_WEIGHT
     low, high = SEED_RANGE
@@ -301,7 +201,7 @@ def _logged(where: str, name: str, on: dict[str, Any], off: dict[str, Any]) -> R
             f"The whole difference, if it were BCE’s term at weight {first}, would make R {r:.4f}, which the seed "
             f"profile cannot have ({low} to {high}): something else differs between the two sides."
         ]
-    n = _examples_by_time(on)
+    n = split.examples
     if n is not None:
         notes.append(f"By the file’s own timing, there were {n:,} examples.")
     summary: dict[str, Any] = {
@@ -317,17 +217,4 @@ def _logged(where: str, name: str, on: dict[str, Any], off: dict[str, Any]) -> R
         Difference("report", "examples", Side(loss_off, r, FIRST_WEIGHT), Side(loss_off, r, 0.0)),
         Difference("model", "examples", Side(loss_off, r, 0.0), Side(loss_off, r, 0.0)),
     )
-    return ReportSplit(name, found, summary, _rows_as_examples(name, []), (), tuple(notes))
-
-
-def _examples_by_time(side: dict[str, Any]) -> int | None:
-    """How many examples went by, where the runtime and the pace give nearly a whole number."""
-    runtime, pace = side.get("eval_runtime"), side.get("eval_samples_per_second")
-    if not isinstance(runtime, (int, float)) or not isinstance(pace, (int, float)):
-        return None
-    product = runtime * pace
-    # Both are rounded, to four and three decimals.
-    slack = 0.0005 * runtime + 0.00005 * pace
-    if not math.isfinite(product) or slack >= 0.5:
-        return None
-    return round(product) if abs(product - round(product)) <= slack else None
+    return ReportSplit(split.name, found, summary, _rows_as_examples(split.name, []), (), tuple(notes))

@@ -25,7 +25,7 @@ from bcecore.findings.overfit import Overfit
 from bcecore.findings.plateau import RATE, Plateau
 from bcecore.findings.rows import CE, RowRule, check_keys
 from bcecore.findings.too_good import TooGood
-from bcecore.store.columns import Series
+from bcecore.store.columns import Columns, Series
 from bcecore.store.history import History
 
 _LOOKED_AT = (*KEYS, RATE, "bce_weight", DISTANCE, RATIO)
@@ -60,7 +60,7 @@ class LiveRules:
         )
         self._found: list[Finding] = []
 
-    def look(self, history: History) -> list[Finding]:
+    def look(self, history: History | Columns) -> list[Finding]:
         """What is noticed by now, the most serious first. The history is as it was refreshed last."""
         keys = history.keys
         source = loss_source(keys)
@@ -83,7 +83,7 @@ class LiveRules:
             )
         return self._found
 
-    def _new(self, history: History, keys: Collection[str]) -> dict[str, Series]:
+    def _new(self, history: History | Columns, keys: Collection[str]) -> dict[str, Series]:
         """What was logged since the last look. The last row is looked at again: a check joins the row of its step."""
         start = max(self._rows - 1, 0)
         wanted = [key for key in _LOOKED_AT if key in keys]
@@ -98,7 +98,7 @@ class LiveRules:
                 self._newest[key] = int(series.steps[-1])
         return new
 
-    def _language_loss(self, history: History, new: dict[str, Series], source: str | None) -> Series | None:
+    def _language_loss(self, history: History | Columns, new: dict[str, Series], source: str | None) -> Series | None:
         """CE of the new rows: as it was logged, worked out of the objective, or the loss of a run without BCE."""
         if source != _WORKED_OUT:
             return new.get(source) if source is not None else None

@@ -115,13 +115,15 @@ def _equals_term(pair: OnOff) -> bool:
 
 def _is_term(subject: str, pair: OnOff) -> Finding:
     change, difference = pair.weight_on - pair.weight_off, pair.on - pair.off
+    # Of rounded figures the difference is too coarse to work R out from.
+    r, within = (sum(pair.r) / 2, ", within rounding,") if pair.half_unit else (difference / change, "")
     numbers: dict[str, Any] = {
         "label": pair.label,
         "on": pair.on,
         "off": pair.off,
         "difference": difference,
         "weight_difference": change,
-        "r": difference / change,
+        "r": r,
         "rounding": _rounding(pair),
     }
     return Finding(
@@ -131,8 +133,8 @@ def _is_term(subject: str, pair: OnOff) -> Finding:
         numbers=numbers,
         sentence=(
             f"{pair.label} is {pair.on:#.6g} with BCE on and {pair.off:#.6g} with it off. The difference of "
-            f"{difference:.3g} is BCE’s own term, a weight of {change:.4g} times a BCE loss of "
-            f"{difference / change:.3f}: it says nothing about the model."
+            f"{difference:.3g} is{within} BCE’s own term, a weight of {change:.4g} times a BCE loss of "
+            f"{r:.3f}: it says nothing about the model."
         ),
         what_to_do=_WHAT_TO_DO,
     )

@@ -6,10 +6,12 @@ the same, which is how the report's "off" came to end at 0.44 of a weight that n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from bcecore.config import BCEConfig
-from bcecore.findings.finding import Finding
+from bcecore.findings.finding import Finding, listed
 from bcecore.store.columns import Series
 
 
@@ -46,6 +48,27 @@ def off_not_off(subject: str, bce: BCEConfig | None, total_steps: int, logged: S
                 "Switch “Use BCE” off for this arm and train it again: then the weight is 0 at every step, which a "
                 "base weight of 0 alone does not do."
             ),
+        )
+    ]
+
+
+def off_had_weight(subject: str, weights: Mapping[str, float]) -> list[Finding]:
+    """The finding about somebody else's scores with BCE "off": `weights` are those they had, by the text's name."""
+    wrong = {name: weight for name, weight in weights.items() if weight != 0}
+    if not wrong:
+        return []
+    largest = max(wrong.values(), key=abs)
+    return [
+        Finding(
+            id="off-not-off",
+            severity="B",
+            subject=subject,
+            numbers={"weight": largest, "weights": wrong, "logged": True, "scheduled": False},
+            sentence=(
+                f"BCE is called off here, but it was not: the scores of {listed(list(wrong))} were taken with a weight "
+                f"of {largest:.4g}, where off is 0."
+            ),
+            what_to_do="Score again with weight 0. What is there now compares two weights, and not on with off.",
         )
     ]
 

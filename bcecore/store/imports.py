@@ -94,7 +94,17 @@ class Found:
     @property
     def newest(self) -> TrainerLog:
         """The log that was written last."""
-        return max((found.log for found in self.logs), key=lambda log: (not log.is_from_events, log.last_step))
+        return self._newest.log
+
+    @property
+    def newest_name(self) -> str:
+        """The name of the file in which that one stood."""
+        kept_as = self._newest.kept_as
+        return next((source.name for source in self.sources if source.kept_as == kept_as), kept_as)
+
+    @property
+    def _newest(self) -> FoundLog:
+        return max(self.logs, key=lambda found: (not found.log.is_from_events, found.log.last_step))
 
     def columns(self) -> Columns:
         """The values of all logs, one row a step."""
@@ -201,6 +211,11 @@ def _in_folder(folder: Path) -> Iterator[_File]:
         for name in sorted(names):
             if _is_looked_for(name):
                 yield _File((inside / name).as_posix(), Path(root) / name, was_named=False)
+
+
+def has_logs(folder: Path) -> bool:
+    """Whether there is anything in a folder that could be the log of a run."""
+    return next(_in_folder(folder), None) is not None
 
 
 def _of_one_run(folder: str, files: list[_File]) -> list[_File]:

@@ -22,6 +22,7 @@ from bcecore.ui.run_report import show_report
 from bcecore.ui.run_samples import show_samples
 from bcecore.ui.run_tables import show_facts, show_table, show_tables
 from bcecore.ui.words import count
+from bcecore.ui.written_check import show_written_check
 
 _LOG_LINES = 200
 _LOG_HEIGHT = 420
@@ -47,6 +48,7 @@ def show_details(store: RunStore, record: RunRecord, config: RunConfig | None, s
                 show_tables(store, record)
             case "Report":
                 show_report(store, record)
+                show_written_check(store, record)
             case "Checkpoints":
                 show_checkpoints(store, record, summary)
             case "Samples":
