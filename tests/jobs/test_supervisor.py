@@ -26,7 +26,7 @@ from bcecore.store.preferences import save_preferences
 from bcecore.store.record import RunRecord, Status
 from bcecore.store.requests import StopRequest, write_stop
 from bcecore.store.runs import RunStore
-from tests.examples import example_config, example_run
+from tests.examples import devices_known, example_config, example_run
 
 posix = pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
 SECONDS = 120
@@ -72,6 +72,7 @@ def submitted(store: RunStore, name: str = "a run", **settings: Any) -> str:
 def supervised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunStore]:
     """One store for all tests here: a supervisor that is warm already starts a run much sooner."""
     store = RunStore(tmp_path_factory.mktemp("supervised") / "runs")
+    devices_known(store)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BCE_SUPERVISOR_IDLE_SECONDS", "20")
         yield store

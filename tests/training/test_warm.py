@@ -56,7 +56,8 @@ class Parent:
         store.transition(run_id, "starting", process=None)
         directory = store.directory(run_id)
         log = str(directory / "train.log")
-        answer = self.ask(json.dumps({"run_directory": str(directory), "resume": resume, "log": log}))
+        arguments = [str(directory), *([] if resume is None else ["--resume", resume])]
+        answer = self.ask(json.dumps({"worker": local.TRAINING_WORKER, "arguments": arguments, "log": log}))
         return int(answer["pid"])
 
     def end(self) -> int:
@@ -74,7 +75,7 @@ def parents() -> Iterator[Callable[..., Parent]]:
     made: list[Parent] = []
 
     def make(program: list[str] | None = None) -> Parent:
-        made.append(Parent(program or ["-m", "bcecore.training.warm"]))
+        made.append(Parent(program or ["-m", "bcecore.training.warm", local.TRAINING_WORKER]))
         return made[-1]
 
     yield make
@@ -124,7 +125,9 @@ def test_it_goes_on_without_its_parent_and_stops_and_resumes_as_usual(
 
 def test_a_request_that_cannot_be_followed_is_answered(parents: Callable[..., Parent]) -> None:
     parent = parents()
-    for line in ("", "{", "[]", "{}", '{"run_directory": "/nowhere", "resume": null, "log": "/nowhere/train.log"}'):
+    nowhere = {"worker": local.TRAINING_WORKER, "arguments": ["/nowhere"], "log": "/nowhere/train.log"}
+    stranger = nowhere | {"worker": "this", "log": os.devnull}
+    for line in ("", "{", "[]", "{}", json.dumps(nowhere), json.dumps(stranger)):
         for _ in range(2):
             assert list(parent.ask(line)) == ["error"], line
     assert parent.end() == 0
@@ -142,7 +145,7 @@ from bcecore.training import warm
 
 asked = []
 torch.cuda.is_available = lambda: asked.append("cuda") or False
-answer, become = warm._answer, warm._become_training_process
+answer, become = warm._answer, warm._become_worker
 
 def ready(values):
     if "ready" in values:
@@ -160,8 +163,8 @@ def child(log, parent, arguments, work):
         return status
     become(log, parent, arguments, and_tell)
 
-warm._answer, warm._become_training_process = ready, child
-sys.exit(warm.main())
+warm._answer, warm._become_worker = ready, child
+sys.exit(warm.main([{local.TRAINING_WORKER!r}, {local.EVALUATION_WORKER!r}]))
 """
     threads = int(os.environ["OMP_NUM_THREADS"])
     parent = parents(["-c", program])
