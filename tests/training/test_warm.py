@@ -84,11 +84,20 @@ def parents() -> Iterator[Callable[..., Parent]]:
         parent.process.wait()
 
 
+def _answers_what_it_cannot_follow(parent: Parent) -> None:
+    nowhere = {"worker": local.TRAINING_WORKER, "arguments": ["/nowhere"], "log": "/nowhere/train.log"}
+    stranger = nowhere | {"worker": "this", "log": os.devnull}
+    for line in ("", "{", "[]", "{}", json.dumps(nowhere), json.dumps(stranger)):
+        for _ in range(2):
+            assert list(parent.ask(line)) == ["error"], line
+
+
 def test_a_run_started_warm_ends_like_one_started_cold(store: RunStore, parents: Callable[..., Parent]) -> None:
     cold, *warm = (submit_small(store, model__dropout=0.1) for _ in range(3))
     local.start(store, cold)
     parent = parents()
     over(store, cold)
+    _answers_what_it_cannot_follow(parent)  # and is none the worse for it
     for run_id in warm:  # the second in a parent that has forked before
         pid = parent.start(store, run_id)
         identity = identity_of(pid)
@@ -121,16 +130,6 @@ def test_it_goes_on_without_its_parent_and_stops_and_resumes_as_usual(
     wait_for(lambda: store.record(run_id).status == "running")
     os.kill(pid, signal.SIGTERM)
     assert over(store, run_id).status == "stopped"
-
-
-def test_a_request_that_cannot_be_followed_is_answered(parents: Callable[..., Parent]) -> None:
-    parent = parents()
-    nowhere = {"worker": local.TRAINING_WORKER, "arguments": ["/nowhere"], "log": "/nowhere/train.log"}
-    stranger = nowhere | {"worker": "this", "log": os.devnull}
-    for line in ("", "{", "[]", "{}", json.dumps(nowhere), json.dumps(stranger)):
-        for _ in range(2):
-            assert list(parent.ask(line)) == ["error"], line
-    assert parent.end() == 0
 
 
 def test_it_only_imports_and_a_run_imports_nothing_more(store: RunStore, parents: Callable[..., Parent]) -> None:
