@@ -16,10 +16,11 @@ from bcecore.files import write_json
 from bcecore.jobs.local import signal_process
 from bcecore.recipes import load_recipe
 from bcecore.settings import with_values
-from bcecore.store.identity import ProcessIdentity, current_boot, own_identity
+from bcecore.store.identity import current_boot, own_identity
 from bcecore.store.metrics import MetricsWriter
 from bcecore.store.preferences import supervisor_directory
 from bcecore.store.record import Failure, Progress, Status, now
+from bcecore.store.records import R, RecordStore
 from bcecore.store.runs import RunStore
 
 DATASET = {
@@ -50,23 +51,24 @@ def devices_known(store: RunStore) -> None:
 
 
 @contextmanager
-def suspended(process: Callable[[], ProcessIdentity | None], seconds: float = 120) -> Iterator[None]:
-    """Hold a job's process as soon as there is one: it stays at work within, however long that takes.
+def suspended(store: RecordStore[R], at_work: Callable[[], R | None], seconds: float = 120) -> Iterator[None]:
+    """Hold a job's process as soon as `at_work` gives its record: within, it is at work, however long that takes.
 
-    On systems without these signals the job goes on.
+    Where processes cannot be held, the job goes on.
     """
     end = time.monotonic() + seconds
-    while (identity := process()) is None:
+    while (record := at_work()) is None or record.process is None:
         assert time.monotonic() < end, "there was no process in time"
         time.sleep(0.02)
     if os.name == "nt":
         yield
         return
-    assert signal_process(identity, signal.SIGSTOP), "the process ended before it could be held"
+    with store.locked(record.key):  # or it might be held while it writes, and nobody else could
+        assert signal_process(record.process, signal.SIGSTOP), "the process ended before it could be held"
     try:
         yield
     finally:
-        signal_process(identity, signal.SIGCONT)
+        signal_process(record.process, signal.SIGCONT)
 
 
 def training_lines(config: RunConfig, steps: range, total: int, *, ratio: float = 0.05) -> Iterator[dict[str, Any]]:
