@@ -11,7 +11,7 @@ from bcecore.store.history import History
 from tests.browser.conftest import Dashboard
 from tests.browser.reading import assert_nothing_scrolls_sideways
 
-PATIENCE = 30_000
+PATIENCE = 60_000
 # What a file that is dragged onto an element is to the page.
 _DROP = """
 (element, [name, content]) => {

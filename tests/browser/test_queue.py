@@ -12,11 +12,11 @@ from bcecore.jobs import queue
 from bcecore.jobs.submit import submit
 from bcecore.store.checkpoints import checkpoint_steps
 from bcecore.store.preferences import save_preferences
-from bcecore.store.record import RunRecord, Status
+from bcecore.store.record import Status
 from bcecore.store.requests import read_stop
-from bcecore.store.runs import RunStore
 from tests.browser.conftest import Dashboard
 from tests.examples import example_config, suspended
+from tests.jobs.test_supervisor import running
 
 SECONDS = 300
 pytestmark = pytest.mark.timeout(3 * SECONDS)
@@ -32,12 +32,6 @@ def wait(condition: Callable[[], bool], what: str) -> None:
 def queued(dashboard: Dashboard, name: str, steps: int) -> str:
     config = example_config(model__hidden_size=32, model__intermediate_size=64, training__max_steps=steps)
     return submit(dashboard.store, config, name=name)
-
-
-def running(store: RunStore, run_id: str) -> RunRecord | None:
-    """The record of a run while it trains."""
-    record = store.record(run_id)
-    return record if record.status == "running" else None
 
 
 def wait_for(dashboard: Dashboard, run_id: str, status: Status) -> None:
@@ -59,12 +53,12 @@ def test_three_runs_survive_a_stop_a_closed_browser_and_a_killed_dashboard(
     second, third = queued(dashboard, "two", 80), queued(dashboard, "three", 80)
     page.goto(dashboard.url)
     with suspended(store, lambda: running(store, first)):
-        expect(page.locator(f".st-key-card-{first}").get_by_text("Running")).to_be_visible(timeout=60_000)
-        expect(page.locator(f".st-key-card-{third}")).to_contain_text("2nd in the queue", timeout=30_000)
+        expect(page.locator(f".st-key-card-{first}").get_by_text("Running")).to_be_visible(timeout=120_000)
+        expect(page.locator(f".st-key-card-{third}")).to_contain_text("2nd in the queue", timeout=120_000)
 
         page.locator(f".st-key-up-{third} button").click()
         wait(lambda: [record.id for record in queue.waiting(store)] == [third, second], "the new order")
-        expect(page.locator(f".st-key-card-{second}")).to_contain_text("2nd in the queue", timeout=30_000)
+        expect(page.locator(f".st-key-card-{second}")).to_contain_text("2nd in the queue", timeout=120_000)
 
         page.locator(f".st-key-card-{first}").get_by_role("button", name="Stop").click()
         page.get_by_text("Save and stop").click()
@@ -79,7 +73,7 @@ def test_three_runs_survive_a_stop_a_closed_browser_and_a_killed_dashboard(
     dashboard.start()
     page = new_page(browser)
     page.goto(f"{dashboard.url}/Run?run={first}")
-    expect(page.locator(".st-key-run-header").get_by_text("Stopped")).to_be_visible(timeout=60_000)
+    expect(page.locator(".st-key-run-header").get_by_text("Stopped")).to_be_visible(timeout=120_000)
     wait_for(dashboard, second, "finished")
     begun = [store.record(run_id).started for run_id in (third, second)]
     assert begun[0] is not None and begun[1] is not None and begun[0] < begun[1]
@@ -88,7 +82,7 @@ def test_three_runs_survive_a_stop_a_closed_browser_and_a_killed_dashboard(
     with suspended(store, lambda: running(store, first)):
         record = store.record(first)
         assert record.progress is not None and record.progress.session_start_step == saved[-1]
-        expect(page.locator(".st-key-run-header").get_by_text("Running")).to_be_visible(timeout=60_000)
+        expect(page.locator(".st-key-run-header").get_by_text("Running")).to_be_visible(timeout=120_000)
     wait_for(dashboard, first, "finished")
-    expect(page.locator(".st-key-run-header").get_by_text("Finished")).to_be_visible(timeout=60_000)
+    expect(page.locator(".st-key-run-header").get_by_text("Finished")).to_be_visible(timeout=120_000)
     page.context.close()

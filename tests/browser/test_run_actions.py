@@ -18,7 +18,7 @@ from tests.browser.reading import assert_nothing_scrolls_sideways, in_both_theme
 from tests.browser.test_run_page import open_run
 from tests.examples import example_run
 
-PATIENCE = 30_000
+PATIENCE = 60_000
 REFRESHES = 5_000
 """Long enough for two refreshes of a page."""
 

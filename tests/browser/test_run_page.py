@@ -15,7 +15,7 @@ from tests.browser.reading import assert_nothing_scrolls_sideways, chart_data, i
 from tests.examples import example_config, example_run, training_lines
 
 TOTAL = 300
-PATIENCE = 30_000
+PATIENCE = 60_000
 SETTLING = 3_000
 # The table of runs is drawn on a canvas: where its rows are.
 ROW_TOP, ROW_HEIGHT = 35, 40
