@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 from bcecore.config import RunConfig
+from bcecore.files import write_json
+from bcecore.jobs.local import signal_process
 from bcecore.recipes import load_recipe
 from bcecore.settings import with_values
-from bcecore.store.identity import own_identity
+from bcecore.store.identity import current_boot, own_identity
 from bcecore.store.metrics import MetricsWriter
+from bcecore.store.preferences import supervisor_directory
 from bcecore.store.record import Failure, Progress, Status, now
+from bcecore.store.records import R, RecordStore
 from bcecore.store.runs import RunStore
 
 DATASET = {
@@ -34,6 +42,33 @@ DATASET = {
 def example_config(recipe: str = "quick-look", **changes: Any) -> RunConfig:
     """A recipe's settings with `section__name=value` changed."""
     return with_values(load_recipe(recipe).config, {key.replace("__", "."): value for key, value in changes.items()})
+
+
+def devices_known(store: RunStore) -> None:
+    """As if this machine's devices had been found before: to find them, a supervisor has a process load torch."""
+    known = {"boot": current_boot(), "devices": [{"kind": "cpu", "name": "processor cores"}]}
+    write_json(supervisor_directory(store) / "devices.json", known)
+
+
+@contextmanager
+def suspended(store: RecordStore[R], at_work: Callable[[], R | None], seconds: float = 120) -> Iterator[None]:
+    """Hold a job's process as soon as `at_work` gives its record: within, it is at work, however long that takes.
+
+    Where processes cannot be held, the job goes on.
+    """
+    end = time.monotonic() + seconds
+    while (record := at_work()) is None or record.process is None:
+        assert time.monotonic() < end, "there was no process in time"
+        time.sleep(0.02)
+    if os.name == "nt":
+        yield
+        return
+    with store.locked(record.key):  # or it might be held while it writes, and nobody else could
+        assert signal_process(record.process, signal.SIGSTOP), "the process ended before it could be held"
+    try:
+        yield
+    finally:
+        signal_process(record.process, signal.SIGCONT)
 
 
 def training_lines(config: RunConfig, steps: range, total: int, *, ratio: float = 0.05) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from bcecore.cli import main
 from bcecore.jobs import local
 from bcecore.store.checkpoints import checkpoint_steps
 from bcecore.store.runs import RunStore
+from tests.examples import devices_known
+from tests.jobs.test_supervisor import supervisors
 
 REPOSITORY = Path(__file__).parent.parent
 SMALL = [
@@ -28,6 +31,19 @@ SMALL = [
 @pytest.fixture
 def runs_dir(tmp_path: Path) -> Path:
     return tmp_path / "runs"
+
+
+@pytest.fixture(scope="module")
+def supervised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One folder for the runs that are really trained: a supervisor that is warm already starts one much sooner."""
+    root = tmp_path_factory.mktemp("supervised") / "runs"
+    devices_known(RunStore(root))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BCE_SUPERVISOR_IDLE_SECONDS", "20")
+        yield root
+    for process in supervisors(RunStore(root)):
+        process.terminate()
+        process.wait(timeout=30)
 
 
 def fails(capsys: pytest.CaptureFixture[str], runs_dir: Path, *arguments: str) -> str:
@@ -103,7 +119,8 @@ class TestBadInput:
         assert "There is no run" in capsys.readouterr().err
 
 
-def test_a_run_in_the_foreground(capsys: pytest.CaptureFixture[str], runs_dir: Path) -> None:
+def test_a_run_in_the_foreground(capsys: pytest.CaptureFixture[str], supervised: Path) -> None:
+    runs_dir = supervised
     assert main(["train", "--recipe", "quick-look", "--runs-dir", str(runs_dir), "--name", "first", *SMALL]) == 0
     printed = capsys.readouterr()
     run_id = printed.out.strip()
@@ -111,7 +128,7 @@ def test_a_run_in_the_foreground(capsys: pytest.CaptureFixture[str], runs_dir: P
     assert RunStore(runs_dir).record(run_id).status == "finished"
 
     assert main(["runs", "--runs-dir", str(runs_dir), "--json"]) == 0
-    (listed,) = json.loads(capsys.readouterr().out)
+    (listed,) = [run for run in json.loads(capsys.readouterr().out) if run["name"] == "first"]
     assert (listed["id"], listed["name"], listed["status"], listed["recipe"]) == (
         run_id,
         "first",
@@ -138,10 +155,10 @@ def test_a_run_in_the_foreground(capsys: pytest.CaptureFixture[str], runs_dir: P
     assert again["last"]["ce"] == shown["last"]["ce"]
 
 
-def test_detached(capsys: pytest.CaptureFixture[str], runs_dir: Path) -> None:
-    assert main(["train", "--runs-dir", str(runs_dir), "--detach", *SMALL]) == 0
+def test_detached(capsys: pytest.CaptureFixture[str], supervised: Path) -> None:
+    assert main(["train", "--runs-dir", str(supervised), "--detach", *SMALL]) == 0
     run_id = capsys.readouterr().out.strip()
-    store = RunStore(runs_dir)
+    store = RunStore(supervised)
     assert not store.record(run_id).is_over
     end = time.monotonic() + 120
     while not local.reconciled(store, store.record(run_id)).is_over:
@@ -150,16 +167,16 @@ def test_detached(capsys: pytest.CaptureFixture[str], runs_dir: Path) -> None:
     assert store.record(run_id).status == "finished"
 
 
-def test_a_failed_run_returns_1_and_says_why(capsys: pytest.CaptureFixture[str], runs_dir: Path) -> None:
-    assert main(["train", "--runs-dir", str(runs_dir), *SMALL, "--set", "training.precision=fp16"]) == 1
+def test_a_failed_run_returns_1_and_says_why(capsys: pytest.CaptureFixture[str], supervised: Path) -> None:
+    assert main(["train", "--runs-dir", str(supervised), *SMALL, "--set", "training.precision=fp16"]) == 1
     printed = capsys.readouterr()
     assert "fp16 is not available on 'cpu'" in printed.err
     assert "Traceback" not in printed.err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="ctrl-C reaches a console group differently on Windows")
-def test_ctrl_c_saves_and_stops(runs_dir: Path) -> None:
-    arguments = ["train", "--runs-dir", str(runs_dir), *SMALL, "--set", "training.max_steps=100000"]
+def test_ctrl_c_saves_and_stops(supervised: Path) -> None:
+    arguments = ["train", "--runs-dir", str(supervised), *SMALL, "--set", "training.max_steps=100000"]
     process = subprocess.Popen(
         [sys.executable, "-m", "bcecore", *arguments],
         cwd=REPOSITORY,
@@ -169,7 +186,7 @@ def test_ctrl_c_saves_and_stops(runs_dir: Path) -> None:
     )
     assert process.stdout is not None
     run_id = process.stdout.readline().strip()
-    store = RunStore(runs_dir)
+    store = RunStore(supervised)
     end = time.monotonic() + 120
     while (progress := store.record(run_id).progress) is None or progress.step < 3:
         assert time.monotonic() < end

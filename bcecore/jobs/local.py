@@ -25,6 +25,8 @@ from bcecore.store.requests import read_stop
 from bcecore.store.runs import RunStore
 
 REPOSITORY = Path(__file__).parent.parent.parent
+TRAINING_WORKER = "bcecore.training.worker"
+EVALUATION_WORKER = "bcecore.evaluation.worker"
 # A job whose process nobody has written down within this time has none: who was to start it was killed in between.
 _START_LIMIT = timedelta(seconds=20)
 
@@ -81,28 +83,32 @@ def _detached_flags() -> int:
 
 
 class Launcher(Protocol):
-    """A way to start the training process of a run; returns its pid. Raises OSError."""
+    """A way to start `python -m WORKER ARGUMENTS`, with its output appended to a log; returns the pid.
 
-    def __call__(self, run_directory: Path, resume: str | None) -> int: ...
+    Raises OSError.
+    """
+
+    def __call__(self, worker: str, arguments: list[str], log: Path) -> int: ...
 
 
-def start_cold(run_directory: Path, resume: str | None) -> int:
-    """Start a training process of its own, which loads everything anew."""
-    arguments = ["-m", "bcecore.training.worker", str(run_directory)]
-    if resume is not None:
-        arguments += ["--resume", resume]
-    return spawn(arguments, run_directory / "train.log").pid
+def start_cold(worker: str, arguments: list[str], log: Path) -> int:
+    """Start a process of its own, which loads everything anew."""
+    return spawn(["-m", worker, *arguments], log).pid
 
 
 def start(store: RunStore, run_id: str, launch: Launcher = start_cold) -> None:
     """Start the training process of a queued run. Raises RunError if the run is not queued."""
-    _start(store, run_id, lambda directory, record: launch(directory, record.resume_from))
+
+    def launched(directory: Path, record: RunRecord) -> int:
+        resume = [] if record.resume_from is None else ["--resume", record.resume_from]
+        return launch(TRAINING_WORKER, [str(directory), *resume], directory / "train.log")
+
+    _start(store, run_id, launched)
 
 
-def start_evaluation(store: EvaluationStore, key: str) -> None:
+def start_evaluation(store: EvaluationStore, key: str, launch: Launcher = start_cold) -> None:
     """Start the process of a queued evaluation, which goes on where an earlier one stopped. Raises RunError."""
-    arguments = ["-m", "bcecore.evaluation.worker"]
-    _start(store, key, lambda directory, _: spawn([*arguments, str(directory)], directory / LOG_FILE).pid)
+    _start(store, key, lambda directory, _: launch(EVALUATION_WORKER, [str(directory)], directory / LOG_FILE))
 
 
 def _start(store: RecordStore[R], key: str, launch: Callable[[Path, R], int]) -> None:

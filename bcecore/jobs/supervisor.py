@@ -267,7 +267,7 @@ class Supervisor:
         launch: Launcher = start_cold if self._warm is None else self._warm
         try:
             if isinstance(job, EvaluationRecord):
-                start_evaluation(self._evaluations, job.key)
+                start_evaluation(self._evaluations, job.key, launch)
             else:
                 start(self._store, job.key, launch)
             self._say(f"{job.key} is started.")

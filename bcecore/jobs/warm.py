@@ -1,7 +1,7 @@
-"""The warm parent: a process that has loaded everything a run needs, and forks off training processes (Linux only).
+"""The warm parent: a process that has loaded everything a job needs, and forks off the jobs' processes (Linux only).
 
 See `bcecore.training.warm` for its other end. It lives as long as its pipe: when the supervisor goes, so does it,
-and the runs it started go on.
+and the jobs it started go on.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-from bcecore.jobs.local import REPOSITORY, start_cold, training_environment
+from bcecore.jobs.local import EVALUATION_WORKER, REPOSITORY, TRAINING_WORKER, start_cold, training_environment
 
 _READY_SECONDS = 60.0
 _ANSWER_SECONDS = 10.0
 
 
 class WarmParent:
-    """A `Launcher` that asks a warm parent, and starts a run cold whenever that cannot help."""
+    """A `Launcher` that asks a warm parent, and starts a job cold whenever that cannot help."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
@@ -45,7 +45,7 @@ class WarmParent:
         self._began, self._ready = time.monotonic(), False
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "bcecore.training.warm"],
+                [sys.executable, "-m", "bcecore.training.warm", TRAINING_WORKER, EVALUATION_WORKER],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -57,7 +57,7 @@ class WarmParent:
         threading.Thread(target=_listen, args=(self._process.stdout, self._answers), daemon=True).start()
 
     def is_loading(self) -> bool:
-        """Whether it will soon be able to start runs; one that takes too long is given up."""
+        """Whether it will soon be able to start jobs; one that takes too long is given up."""
         if self._process is None or self._ready or self._is_broken:
             return False
         try:
@@ -68,7 +68,7 @@ class WarmParent:
         return not (self._ready or self._is_broken)
 
     def stop(self) -> None:
-        """Let the parent go; the runs it started go on."""
+        """Let the parent go; the jobs it started go on."""
         if self._process is None:
             return
         assert self._process.stdin is not None
@@ -80,19 +80,19 @@ class WarmParent:
             self._process.wait()
         self._process = None
 
-    def __call__(self, run_directory: Path, resume: str | None) -> int:
-        """Start a training process; returns its pid."""
-        answer = self._ask({"run_directory": str(run_directory), "resume": resume})
+    def __call__(self, worker: str, arguments: list[str], log: Path) -> int:
+        """Start a process; returns its pid."""
+        answer = self._ask({"worker": worker, "arguments": arguments, "log": str(log)})
         if answer is None or "pid" not in answer:
             self.stop()  # whatever is wrong with it, the next one begins afresh
-            return start_cold(run_directory, resume)
+            return start_cold(worker, arguments, log)
         return int(answer["pid"])
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any] | None:
         if self._process is None or self._process.stdin is None or not self._ready:
             return None
         try:
-            self._process.stdin.write(json.dumps(request | {"log": f"{request['run_directory']}/train.log"}) + "\n")
+            self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
         except OSError:
             return None

@@ -1,8 +1,10 @@
-"""The warm parent: `python -m bcecore.training.warm` loads all that a run needs, then forks off training processes.
+"""The warm parent: `python -m bcecore.training.warm WORKER ...` loads what jobs need, then forks off their processes.
+
+A worker is a module whose `main` takes the arguments of `python -m WORKER` and returns the exit status.
 
 Linux only. One JSON object a line: on standard output `{"ready": true}` when everything is loaded; for each request
-`{"run_directory": "...", "resume": null | "last" | "400", "log": "/path/train.log"}` on standard input the answer
-`{"pid": 123}` or `{"error": "..."}`. Ends with its input; the training processes go on.
+`{"worker": "bcecore.training.worker", "arguments": ["/path/of/run"], "log": "/path/train.log"}` on standard input the
+answer `{"pid": 123}` or `{"error": "..."}`. Ends with its input; the processes of the jobs go on.
 
 Forking is safe only while nothing was computed: a library that has begun to use several threads, or the graphics card,
 hangs or fails in the child. So this process imports and does nothing else.
@@ -17,7 +19,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -28,17 +30,18 @@ import torch
 _THREADS = torch.get_num_threads()
 torch.set_num_threads(1)
 
+Work = Callable[[list[str]], int]
+
 # What a run would import only when it gets there; a test compares.
 _LATER = ("numpy.ctypeslib", "torch.profiler._cupti_monitor", "torch.utils.serialization.config")
 
 
-def main() -> int:
+def main(workers: Sequence[str]) -> int:
     """Serve requests until standard input ends. Returns 1 where processes cannot be forked safely."""
     if sys.platform != "linux":
-        sys.stderr.write("A warm start is possible on Linux only; training processes are started one by one here.\n")
+        sys.stderr.write("A warm start is possible on Linux only; the processes of jobs are started one by one here.\n")
         return 1
-    from bcecore.training import worker
-
+    works: dict[str, Work] = {name: importlib.import_module(name).main for name in workers}
     for name in _LATER:
         importlib.import_module(name)
     # Nobody waits for the children, which then leave no zombies.
@@ -49,7 +52,7 @@ def main() -> int:
     with suppress(BrokenPipeError):  # the supervisor is gone, and with it the need for this process
         _answer({"ready": True})
         for line in sys.stdin:
-            _answer(_started(line, worker.main))
+            _answer(_started(line, works))
     return 0
 
 
@@ -58,13 +61,11 @@ def _answer(answer: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def _started(line: str, work: Callable[[list[str]], int]) -> dict[str, Any]:
+def _started(line: str, works: Mapping[str, Work]) -> dict[str, Any]:
     """Start what one line asks for; the answer to it."""
     try:
         request = json.loads(line)
-        arguments = [str(request["run_directory"])]
-        if request["resume"] is not None:
-            arguments += ["--resume", str(request["resume"])]
+        work, arguments = works[request["worker"]], [str(each) for each in request["arguments"]]
         with Path(request["log"]).open("ab") as log:
             pid = _forked(log.fileno(), arguments, work)
     except (ValueError, KeyError, TypeError, OSError) as error:
@@ -72,13 +73,13 @@ def _started(line: str, work: Callable[[list[str]], int]) -> dict[str, Any]:
     return {"pid": pid}
 
 
-def _forked(log: int, arguments: list[str], work: Callable[[list[str]], int]) -> int:
-    """The pid of a new training process, once it stands on its own feet: what befalls this one is nothing to it."""
+def _forked(log: int, arguments: list[str], work: Work) -> int:
+    """The pid of a new process, once it stands on its own feet: what befalls this one is nothing to it."""
     reader, writer = os.pipe()
     try:
         pid = os.fork()
         if pid == 0:
-            _become_training_process(log, writer, arguments, work)
+            _become_worker(log, writer, arguments, work)
     finally:
         os.close(writer)
         with os.fdopen(reader, "rb") as standing:
@@ -86,7 +87,7 @@ def _forked(log: int, arguments: list[str], work: Callable[[list[str]], int]) ->
     return pid
 
 
-def _become_training_process(log: int, parent: int, arguments: list[str], work: Callable[[list[str]], int]) -> NoReturn:
+def _become_worker(log: int, parent: int, arguments: list[str], work: Work) -> NoReturn:
     """Be as if started by a command: a session, input and output, signals and threads of its own. Never returns.
 
     `parent` is closed when that is done.
@@ -112,4 +113,4 @@ def _become_training_process(log: int, parent: int, arguments: list[str], work: 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -27,6 +27,7 @@ from tests.benchmarks import chaos_faults
 from tests.benchmarks.chaos_checks import Reference, problems_of, reference, resumes_from_checkpoint
 from tests.benchmarks.chaos_faults import Chaos, Fault
 from tests.benchmarks.world import StuckError, World
+from tests.examples import devices_known
 
 ROUNDS = 10
 """How often each fault is injected."""
@@ -140,6 +141,7 @@ def _in_world(
     """Go through one plan in a folder of its own, and look at what became of every run."""
     with World(root, slots=SLOTS) as world:
         chaos = Chaos(world, rng, STEPS)
+        devices_known(world.store)
         try:
             world.supervise()
             _refer(chaos, configs, references)

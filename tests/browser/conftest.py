@@ -15,11 +15,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from bcecore.store.identity import is_alive, own_identity
 from bcecore.store.preferences import save_preferences
 from bcecore.store.runs import RUNS_DIR_VARIABLE, RunStore
+from tests.examples import devices_known
 
 ROOT = Path(__file__).parent.parent.parent
 _CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -99,6 +100,7 @@ def dashboard(served: Dashboard, tmp_path: Path) -> Iterator[Dashboard]:
     runs.mkdir()
     # Every visit wakes the supervisor, which would load torch to be ready for a run: most tests start none.
     save_preferences(RunStore(runs), keep_warm=False)
+    devices_known(RunStore(runs))
     served.show(runs)
     try:
         yield served
@@ -156,9 +158,19 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A fresh window, 1440 px wide."""
-    context = browser.new_context(viewport={"width": 1440, "height": 1000})
-    yield context.new_page()
+@pytest.fixture(scope="session")
+def profile(browser: Browser) -> Iterator[BrowserContext]:
+    """What all windows of this process share: Streamlit's scripts, which each test would load and compile anew."""
+    context = browser.new_context(viewport={"width": 1440, "height": 1000}, reduced_motion="reduce")
+    yield context
     context.close()
+
+
+@pytest.fixture
+def page(profile: BrowserContext, served: Dashboard) -> Iterator[Page]:
+    """A window, 1440 px wide, of somebody who has never been here: nothing is stored but what a page consists of."""
+    page = profile.new_page()
+    stored = {"origin": served.url, "storageTypes": "cookies,local_storage,indexeddb,service_workers"}
+    profile.new_cdp_session(page).send("Storage.clearDataForOrigin", stored)
+    yield page
+    page.close()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Literal
 
 from playwright.sync_api import Page, expect
 
@@ -44,6 +45,17 @@ def chart_data(page: Page, key: str) -> list[dict[str, Any]]:
 def line_data(page: Page, key: str, series: str) -> dict[int, float | None]:
     """`{step: value}` of one line of a chart of the Run page, by its name in the legend."""
     return {row["step"]: row["value"] for row in chart_data(page, key) if row.get("series") == series}
+
+
+_PAPER: dict[Literal["light", "dark"], str] = {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 22, 28)"}
+
+
+def in_both_themes(page: Page) -> Iterator[str]:
+    """The page as it is, in light and then in dark colours, as when the system's setting changes: gives their names."""
+    for scheme, paper in _PAPER.items():
+        page.emulate_media(color_scheme=scheme)
+        expect(page.get_by_test_id("stApp")).to_have_css("background-color", paper)
+        yield scheme
 
 
 def settled(page: Page) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from bcecore.store.evaluations import SplitTexts
 from tests.browser.conftest import Dashboard
+from tests.browser.reading import in_both_themes
 from tests.browser.reading import settled as drawn
 from tests.ui.evaluated import evaluated, run_with_training
 
@@ -35,8 +35,7 @@ def serious(page: Page) -> list[str]:
     return [f"{rule['id']}: {node['html'][:200]}" for rule in grave for node in rule["nodes"]]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_serious(page: Page, dashboard: Dashboard, theme: Any) -> None:
+def test_nothing_serious(page: Page, dashboard: Dashboard) -> None:
     run_id = run_with_training(dashboard.store, TEXTS[:1])
     checkpoint = dashboard.store.directory(run_id) / "checkpoints" / "checkpoint-10"
     checkpoint.mkdir(parents=True)
@@ -47,38 +46,42 @@ def test_nothing_serious(page: Page, dashboard: Dashboard, theme: Any) -> None:
     )
     losses = {10: [2.0 + n / 10 for n in range(12)], 20: [1.9 + n / 12 for n in range(12)]}
     key = evaluated(dashboard.store, run_id, split, losses, scores={10: SCORES, 20: SCORES})
-    page.emulate_media(color_scheme=theme)
     evaluation = f"{dashboard.url}/Evaluate?run={run_id}&evaluation={key.rpartition('/')[2]}"
-    for address, there in (
+    for place, there in (
         (f"{dashboard.url}/Compare?mode=checkpoints&run={run_id}&steps=10&steps=20", "Measured on texts"),
         (f"{dashboard.url}/Evaluate?run={run_id}", "Evaluations of this run"),
         (f"{evaluation}&part=Checkpoints", "The two checkpoints text by text"),
-        (f"{evaluation}&part=Examples", "Previous"),
-        (f"{evaluation}&part=Labels", "What it takes for what"),
-        (f"{evaluation}&part=Two+sides", "Download the changes"),
+        ("Examples", "Previous"),
+        ("Labels", "What it takes for what"),
+        ("Two sides", "Download the changes"),
     ):
-        page.goto(address)
+        if place.startswith("http"):
+            page.goto(place)
+        else:
+            page.get_by_role("tab", name=place).click()
         expect(page.get_by_text(there, exact=False).first).to_be_visible()
         expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
-        assert settled(page) == [], address
+        for theme in in_both_themes(page):
+            assert settled(page) == [], (place, theme)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_serious_about_data(page: Page, dashboard: Dashboard, theme: Any, tmp_path: Path) -> None:
+def test_nothing_serious_about_data(page: Page, dashboard: Dashboard, tmp_path: Path) -> None:
     lines = [f"Line {n} of many says that {n} times {n} is {n * n}." for n in range(60)]
     paths = [tmp_path / "learn.txt", tmp_path / "check.txt"]
     for path, texts in zip(paths, (lines, lines[:40]), strict=True):
         path.write_text("\n".join(texts), encoding="utf-8")
-    page.emulate_media(color_scheme=theme)
     page.goto(f"{dashboard.url}/Data")
     expect(page.get_by_text("Drop a file above, or choose one.")).to_be_visible()
-    assert settled(page) == [], "empty"
+    for theme in in_both_themes(page):
+        assert settled(page) == [], ("empty", theme)
     page.locator(".st-key-uploader-data input[type=file]").set_input_files(paths)
     expect(page.get_by_text("All 40 checking lines are in the text to learn from")).to_be_visible()
     for part in ("In both", "Lengths", "Scripts", "Filter"):
         page.get_by_role("radio", name=part).click()
         drawn(page)
-        assert settled(page) == [], part
+        for theme in in_both_themes(page):
+            assert settled(page) == [], (part, theme)
     page.get_by_role("button", name="Make a clean split").click()
     expect(page.get_by_text("20 lines to learn from, 40 lines to check on")).to_be_visible()
-    assert settled(page) == [], "divided"
+    for theme in in_both_themes(page):
+        assert settled(page) == [], ("divided", theme)

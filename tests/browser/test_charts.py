@@ -6,7 +6,6 @@ import csv
 import re
 import time
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from playwright.sync_api import FloatRect, Page, expect
@@ -15,7 +14,7 @@ from bcecore.store.metrics import MetricsWriter
 from bcecore.store.record import Progress, now
 from bcecore.store.runs import RunStore
 from tests.browser.conftest import Dashboard
-from tests.browser.reading import assert_nothing_scrolls_sideways, chart_data, line_data
+from tests.browser.reading import assert_nothing_scrolls_sideways, chart_data, in_both_themes, line_data, settled
 from tests.examples import example_run, training_lines
 
 TOTAL = 400
@@ -72,38 +71,40 @@ def wait_for_points(page: Page, text: str) -> None:
     page.wait_for_function("(text) => document.body.innerText.includes(text)", arg=text, timeout=PATIENCE)
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-def test_a_zoom_is_shared_by_all_charts_and_survives_new_points(page: Page, dashboard: Dashboard, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 1000})
+def test_a_zoom_is_shared_by_all_charts_and_survives_new_points(page: Page, dashboard: Dashboard) -> None:
     store = dashboard.store
     run_id = example_run(store, "running", steps=200, total=TOTAL)
     open_run(page, dashboard, run_id)
     reset = page.get_by_role("button", name="Reset zoom")
     expect(reset).to_be_disabled()
     page.evaluate("document.querySelector('.st-key-chart-loss svg.marks').setAttribute('data-same', 'yes')")
-    before = in_sight(page, "chart-loss")
+    for width, news in ((1440, (range(201, 231), range(231, 261))), (390, (range(261, 291),))):
+        page.set_viewport_size({"width": width, "height": 1000})
+        settled(page)
+        before = wait_for_sight(page, ["chart-grad-norm", "chart-loss"], other_than=None)
+        draw_across(page, "chart-grad-norm", 0.25, 0.5)
+        expect(page.get_by_text(re.compile(r"Zoomed in on steps \d+ to \d+"))).to_be_visible(timeout=PATIENCE)
+        expect(reset).to_be_enabled()
+        window = wait_for_sight(page, ["chart-grad-norm", "chart-loss", "chart-bce-weight"], other_than=before)
+        drawn = tuple(before[0] + share * (before[1] - before[0]) for share in (0.25, 0.5))
+        assert window == pytest.approx(drawn, abs=2 if width > 1000 else 5)
 
-    draw_across(page, "chart-grad-norm", 0.25, 0.5)
-    expect(page.get_by_text(re.compile(r"Zoomed in on steps \d+ to \d+"))).to_be_visible(timeout=PATIENCE)
-    expect(reset).to_be_enabled()
-    window = wait_for_sight(page, ["chart-grad-norm", "chart-loss", "chart-bce-weight"], other_than=before)
-    assert window == pytest.approx((51, 101), abs=2 if width > 1000 else 5)
+        for steps in news:
+            go_on(store, run_id, steps)
+            # The head of the page is drawn in the same refresh as the charts, before them.
+            expect(page.get_by_text(f"Step {steps[-1]} of {TOTAL}")).to_be_visible(timeout=PATIENCE)
+            page.wait_for_timeout(SETTLING)
+            assert in_sight(page, "chart-loss") == in_sight(page, "chart-grad-norm") == window
+            expect(page.locator(".st-key-chart-loss svg.marks[data-same=yes]")).to_be_visible()
 
-    for steps in (range(201, 231), range(231, 261)):
-        go_on(store, run_id, steps)
-        # The head of the page is drawn in the same refresh as the charts, before them.
-        expect(page.get_by_text(f"Step {steps[-1]} of {TOTAL}")).to_be_visible(timeout=PATIENCE)
-        page.wait_for_timeout(SETTLING)
-        assert in_sight(page, "chart-loss") == in_sight(page, "chart-grad-norm") == window
+        reset.click()
+        last = news[-1][-1]
+        wait_for_points(page, f"Showing all {last} points")
+        expect(reset).to_be_disabled()
+        whole = wait_for_sight(page, ["chart-grad-norm", "chart-loss"], other_than=window)
+        assert whole[0] == 1 and whole[1] > last
+        assert len(line_data(page, "chart-loss", "CE")) == last
         expect(page.locator(".st-key-chart-loss svg.marks[data-same=yes]")).to_be_visible()
-
-    reset.click()
-    wait_for_points(page, "Showing all 260 points")
-    expect(reset).to_be_disabled()
-    whole = wait_for_sight(page, ["chart-grad-norm", "chart-loss"], other_than=window)
-    assert whole[0] == 1 and whole[1] > 260
-    assert len(line_data(page, "chart-loss", "CE")) == 260
-    expect(page.locator(".st-key-chart-loss svg.marks[data-same=yes]")).to_be_visible()
 
 
 def test_zooming_in_twice_and_pointing_at_a_value(page: Page, dashboard: Dashboard) -> None:
@@ -217,18 +218,24 @@ def point_at(page: Page, chart: str, share: float) -> None:
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pointing_at_one_chart_shows_the_same_place_in_the_others(
-    page: Page, dashboard: Dashboard, scheme: Literal["light", "dark"]
-) -> None:
-    page.emulate_media(color_scheme=scheme)
+def wait_for_crosshair(page: Page, pointed: str, other: str, share: float) -> None:
+    """Point at one chart until the line through all charts is at that place of the other, too."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while True:
+        point_at(page, pointed, share)
+        place = crosshair_in(page, other)
+        if place == pytest.approx(share, abs=0.01):
+            return
+        assert time.monotonic() < deadline, f"the line is at {place}"
+        page.wait_for_timeout(100)
+
+
+def test_pointing_at_one_chart_shows_the_same_place_in_the_others(page: Page, dashboard: Dashboard) -> None:
     run_id = example_run(dashboard.store, "running", steps=120, total=TOTAL)
     open_run(page, dashboard, run_id)
     page.locator(".st-key-chart-loss").scroll_into_view_if_needed()
-    page.wait_for_timeout(SETTLING)
     for share in (0.25, 0.7):
-        point_at(page, "chart-loss", share)
-        assert crosshair_in(page, "chart-gap") == pytest.approx(share, abs=0.01)
+        wait_for_crosshair(page, "chart-loss", "chart-gap", share)
         assert crosshair_in(page, "chart-loss") is None  # it has its own line under the pointer
     assert page.locator(".bce-crosshair").count() == 1
     assert page.locator(".bce-crosshair").get_attribute("aria-hidden") == "true"
@@ -236,9 +243,13 @@ def test_pointing_at_one_chart_shows_the_same_place_in_the_others(
     # After the page has drawn itself anew, it still does, and once.
     go_on(dashboard.store, run_id, range(121, 151))
     wait_for_points(page, "150 points")
-    point_at(page, "chart-gap", 0.4)
-    assert crosshair_in(page, "chart-loss") == pytest.approx(0.4, abs=0.01)
+    wait_for_crosshair(page, "chart-gap", "chart-loss", 0.4)
     assert page.locator(".bce-crosshair").count() == 1
+
+    # And in other colours.
+    for _ in in_both_themes(page):
+        wait_for_crosshair(page, "chart-loss", "chart-gap", 0.6)
+        assert page.locator(".bce-crosshair").count() == 1
 
     page.mouse.move(2, 2)
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
@@ -251,6 +262,4 @@ def test_the_charts_of_runs_that_are_compared_are_linked_as_well(page: Page, das
     for chart in ("overlay-ce", "overlay-eval-loss"):
         expect(page.locator(f".st-key-{chart} svg.marks")).to_be_visible(timeout=PATIENCE)
     page.locator(".st-key-overlay-ce").scroll_into_view_if_needed()
-    page.wait_for_timeout(SETTLING)
-    point_at(page, "overlay-ce", 0.6)
-    assert crosshair_in(page, "overlay-eval-loss") == pytest.approx(0.6, abs=0.01)
+    wait_for_crosshair(page, "overlay-ce", "overlay-eval-loss", 0.6)

@@ -10,10 +10,12 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from bcecore.jobs.submit import submit
-from bcecore.store.evaluations import EvaluationStore, SplitTexts
+from bcecore.store.evaluations import EvaluationRecord, EvaluationStore, SplitTexts
+from bcecore.store.requests import read_stop
 from tests.browser.conftest import Dashboard
 from tests.browser.reading import assert_nothing_scrolls_sideways, settled
 from tests.evaluation.scored import small_config, trained_run
+from tests.examples import suspended
 from tests.ui.evaluated import evaluated, run_with_training
 
 # Loading the model takes some seconds where nothing else is going on; a busy machine is no failure.
@@ -136,8 +138,8 @@ def test_two_checkpoints_on_two_files(page: Page, dashboard: Dashboard, tmp_path
 
     # On a narrow screen nothing scrolls sideways but the tables within themselves.
     page.set_viewport_size({"width": 390, "height": 800})
-    for part in ("On and off", "Checkpoints", "Downloads"):
-        page.goto(f"{dashboard.url}/Evaluate?run={run_id}&evaluation={record.id}&part={part}")
+    for part in ("Downloads", "Checkpoints", "On and off"):
+        page.get_by_role("tab", name=part).click()
         expect(page.get_by_role("tab", name=part)).to_have_attribute("aria-selected", "true")
         assert_nothing_scrolls_sideways(page)
     page.goto(f"{dashboard.url}/Evaluate?run={run_id}")
@@ -145,22 +147,45 @@ def test_two_checkpoints_on_two_files(page: Page, dashboard: Dashboard, tmp_path
     assert_nothing_scrolls_sideways(page)
 
 
+def measuring(store: EvaluationStore, run_id: str, before: int = 0) -> EvaluationRecord | None:
+    """The record of the run's evaluation, which goes on after `before` texts, once there are results and a pace."""
+    for record in store.records(run_id):
+        result, progress = store.result(record.key), record.progress
+        if record.status != "running" or result is None or progress is None:
+            continue
+        has_results = any(split["checkpoints"] for split in result["splits"].values())
+        if has_results and progress.examples_per_second and progress.session_start_done >= before:
+            return record
+    return None
+
+
+def stop_is_asked_for(page: Page, store: EvaluationStore, run_id: str) -> None:
+    (record,) = store.records(run_id)
+    for _ in range(PATIENCE // 100):
+        if read_stop(store.directory(record.key)) is not None:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("nobody was asked to stop")
+
+
 def test_a_long_evaluation_is_stopped_and_resumed(page: Page, dashboard: Dashboard, tmp_path: Path) -> None:
     run_id = trained_run(dashboard.store)
     long = tmp_path / "long.txt"
-    long.write_text("".join(f"Sentence {n} of very many says {n * n} and then ends.\n" for n in range(40_000)))
+    long.write_text("".join(f"Sentence {n} of very many says {n * n} and then ends.\n" for n in range(8_000)))
     page.goto(f"{dashboard.url}/Evaluate?run={run_id}")
     page.get_by_role("button", name="My own files").click()
     expect(section(page, "uploader-files")).to_be_visible()
     settled(page)
     section(page, "uploader-files").locator("input[type=file]").set_input_files(long)
-    expect(page.get_by_text(re.compile(r"1 checkpoint on 40,\d{3} texts"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"1 checkpoint on 8,\d{3} texts"))).to_be_visible()
     page.get_by_role("button", name="Evaluate", exact=True).click()
-    expect(page.get_by_text("texts/s")).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_text("What was measured so far.")).to_be_visible(timeout=PATIENCE)
-    page.get_by_role("button", name="Stop", exact=True).click()
-    expect(page.get_by_text("Stopped before its end.")).to_be_visible(timeout=PATIENCE)
     store = EvaluationStore(dashboard.store)
+    with suspended(store, lambda: measuring(store, run_id)):
+        expect(page.get_by_text("texts/s")).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_text("What was measured so far.")).to_be_visible(timeout=PATIENCE)
+        page.get_by_role("button", name="Stop", exact=True).click()
+        stop_is_asked_for(page, store, run_id)
+    expect(page.get_by_text("Stopped before its end.")).to_be_visible(timeout=PATIENCE)
     (record,) = store.records(run_id)
     result = store.result(record.key)
     assert result is not None and record.request is not None
@@ -168,8 +193,10 @@ def test_a_long_evaluation_is_stopped_and_resumed(page: Page, dashboard: Dashboa
     assert 0 < kept < record.request.examples
     expect(page.get_by_text(f"What it had measured, {kept:,} of {record.request.examples:,} texts")).to_be_visible()
     page.get_by_role("button", name="Resume").click()
-    expect(page.get_by_text("texts/s")).to_be_visible(timeout=PATIENCE)
-    page.get_by_role("button", name="Stop", exact=True).click()
+    with suspended(store, lambda: measuring(store, run_id, kept)):
+        expect(page.get_by_text("texts/s")).to_be_visible(timeout=PATIENCE)
+        page.get_by_role("button", name="Stop", exact=True).click()
+        stop_is_asked_for(page, store, run_id)
     expect(page.get_by_text("Stopped before its end.")).to_be_visible(timeout=PATIENCE)
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()

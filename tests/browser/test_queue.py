@@ -13,8 +13,10 @@ from bcecore.jobs.submit import submit
 from bcecore.store.checkpoints import checkpoint_steps
 from bcecore.store.preferences import save_preferences
 from bcecore.store.record import Status
+from bcecore.store.requests import read_stop
 from tests.browser.conftest import Dashboard
-from tests.examples import example_config
+from tests.examples import example_config, suspended
+from tests.jobs.test_supervisor import running
 
 SECONDS = 300
 pytestmark = pytest.mark.timeout(3 * SECONDS)
@@ -47,19 +49,20 @@ def test_three_runs_survive_a_stop_a_closed_browser_and_a_killed_dashboard(
     save_preferences(store, keep_warm=True)
     page = new_page(browser)
     # Queued while no dashboard looked: the page's first visit starts the supervisor.
-    first = queued(dashboard, "one", 1200)
+    first = queued(dashboard, "one", 400)
     second, third = queued(dashboard, "two", 80), queued(dashboard, "three", 80)
     page.goto(dashboard.url)
-    wait_for(dashboard, first, "running")
-    expect(page.locator(f".st-key-card-{first}").get_by_text("Running")).to_be_visible(timeout=60_000)
-    expect(page.locator(f".st-key-card-{third}")).to_contain_text("2nd in the queue", timeout=30_000)
+    with suspended(store, lambda: running(store, first)):
+        expect(page.locator(f".st-key-card-{first}").get_by_text("Running")).to_be_visible(timeout=120_000)
+        expect(page.locator(f".st-key-card-{third}")).to_contain_text("2nd in the queue", timeout=120_000)
 
-    page.locator(f".st-key-up-{third} button").click()
-    wait(lambda: [record.id for record in queue.waiting(store)] == [third, second], "the new order")
-    expect(page.locator(f".st-key-card-{second}")).to_contain_text("2nd in the queue", timeout=30_000)
+        page.locator(f".st-key-up-{third} button").click()
+        wait(lambda: [record.id for record in queue.waiting(store)] == [third, second], "the new order")
+        expect(page.locator(f".st-key-card-{second}")).to_contain_text("2nd in the queue", timeout=120_000)
 
-    page.locator(f".st-key-card-{first}").get_by_role("button", name="Stop").click()
-    page.get_by_text("Save and stop").click()
+        page.locator(f".st-key-card-{first}").get_by_role("button", name="Stop").click()
+        page.get_by_text("Save and stop").click()
+        wait(lambda: read_stop(store.directory(first)) is not None, "the request")
     wait_for(dashboard, first, "stopped")
     saved = checkpoint_steps(store.directory(first))
     assert saved
@@ -70,16 +73,16 @@ def test_three_runs_survive_a_stop_a_closed_browser_and_a_killed_dashboard(
     dashboard.start()
     page = new_page(browser)
     page.goto(f"{dashboard.url}/Run?run={first}")
-    expect(page.locator(".st-key-run-header").get_by_text("Stopped")).to_be_visible(timeout=60_000)
+    expect(page.locator(".st-key-run-header").get_by_text("Stopped")).to_be_visible(timeout=120_000)
     wait_for(dashboard, second, "finished")
     begun = [store.record(run_id).started for run_id in (third, second)]
     assert begun[0] is not None and begun[1] is not None and begun[0] < begun[1]
 
     page.get_by_role("button", name=f"Resume from step {saved[-1]:,}").click()
-    wait_for(dashboard, first, "running")
-    record = store.record(first)
-    assert record.progress is not None and record.progress.session_start_step == saved[-1]
-    expect(page.locator(".st-key-run-header").get_by_text("Running")).to_be_visible(timeout=60_000)
+    with suspended(store, lambda: running(store, first)):
+        record = store.record(first)
+        assert record.progress is not None and record.progress.session_start_step == saved[-1]
+        expect(page.locator(".st-key-run-header").get_by_text("Running")).to_be_visible(timeout=120_000)
     wait_for(dashboard, first, "finished")
-    expect(page.locator(".st-key-run-header").get_by_text("Finished")).to_be_visible(timeout=60_000)
+    expect(page.locator(".st-key-run-header").get_by_text("Finished")).to_be_visible(timeout=120_000)
     page.context.close()

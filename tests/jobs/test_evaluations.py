@@ -28,7 +28,7 @@ from bcecore.store.record import Status
 from bcecore.store.requests import read_stop
 from bcecore.store.runs import RunStore
 from bcecore.store.trash import take_back, trash
-from tests.examples import example_run
+from tests.examples import devices_known, example_run
 from tests.jobs.test_supervisor import SECONDS, small, supervisors, wait
 
 GONE = ProcessIdentity(pid=2**22 - 3, started=1.0, boot="elsewhere")
@@ -336,6 +336,7 @@ def test_a_process_that_cannot_be_started_is_told(asleep: RunStore, monkeypatch:
 @pytest.fixture(scope="module")
 def supervised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunStore]:
     store = RunStore(tmp_path_factory.mktemp("evaluated") / "runs")
+    devices_known(store)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BCE_SUPERVISOR_IDLE_SECONDS", "20")
         yield store
@@ -426,6 +427,8 @@ def test_killed_with_its_supervisor_it_is_resumed_where_it_was(at_work: RunStore
     supervisor_process.wait(timeout=30)
     record = jobs.record(key)
     assert record.status == "running" and record.process is not None  # it outlives its supervisor
+    if WarmParent.is_possible():
+        assert "bcecore.training.warm" in psutil.Process(record.process.pid).cmdline()
     assert reconciled(jobs, record) == record
     psutil.Process(record.process.pid).kill()
     wake(at_work)
@@ -469,6 +472,7 @@ def test_one_that_does_not_stop_is_ended_and_has_stopped(
 def test_a_supervisor_comes_by_itself_and_finds_what_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BCE_SUPERVISOR_IDLE_SECONDS", "2")
     store = RunStore(tmp_path / "runs")
+    save_preferences(store, keep_warm=False)
     key = queued(store, finished(store))  # nothing but an evaluation waits, and its model cannot be loaded
     record = wait_for(store, key, "failed")
     assert record.failure is not None

@@ -26,7 +26,7 @@ from bcecore.store.preferences import save_preferences
 from bcecore.store.record import RunRecord, Status
 from bcecore.store.requests import StopRequest, write_stop
 from bcecore.store.runs import RunStore
-from tests.examples import example_config, example_run
+from tests.examples import devices_known, example_config, example_run, suspended
 
 posix = pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
 SECONDS = 120
@@ -56,6 +56,12 @@ def wait_for(store: RunStore, run_id: str, *statuses: Status) -> RunRecord:
     return store.record(run_id)
 
 
+def running(store: RunStore, run_id: str) -> RunRecord | None:
+    """The record of a run while it trains."""
+    record = store.record(run_id)
+    return record if record.status == "running" else None
+
+
 def supervisors(store: RunStore) -> list[psutil.Process]:
     return [
         process
@@ -72,6 +78,7 @@ def submitted(store: RunStore, name: str = "a run", **settings: Any) -> str:
 def supervised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunStore]:
     """One store for all tests here: a supervisor that is warm already starts a run much sooner."""
     store = RunStore(tmp_path_factory.mktemp("supervised") / "runs")
+    devices_known(store)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BCE_SUPERVISOR_IDLE_SECONDS", "20")
         yield store
@@ -130,17 +137,17 @@ def test_a_held_run_waits_until_it_is_released(store: RunStore) -> None:
 
 
 def test_stop_and_resume_and_a_second_supervisor(store: RunStore) -> None:
-    run_id = submitted(store, max_steps=400)
+    run_id = submitted(store, max_steps=100)
     for _ in range(3):  # everybody wakes, one comes
         wake(store)
-    wait_for(store, run_id, "running")
-    assert is_supervised(store)
-    with elected(store) as mine:
-        assert not mine
-    control.stop(store, run_id)
-    control.stop(store, run_id)
+    with suspended(store, lambda: running(store, run_id)):
+        assert is_supervised(store)
+        with elected(store) as mine:
+            assert not mine
+        control.stop(store, run_id)
+        control.stop(store, run_id)
     stopped = wait_for(store, run_id, "stopped")
-    assert stopped.progress is not None and 0 < stopped.progress.step < 400
+    assert stopped.progress is not None and 0 < stopped.progress.step < 100
     control.resume(store, run_id)
     finished = wait_for(store, run_id, "finished")
     assert finished.progress is not None and finished.progress.session_start_step == stopped.progress.step
@@ -148,14 +155,15 @@ def test_stop_and_resume_and_a_second_supervisor(store: RunStore) -> None:
 
 @posix
 def test_a_killed_supervisor_loses_nothing(store: RunStore) -> None:
-    first, second = submitted(store, "first", max_steps=600), submitted(store, "second")
+    first, second = submitted(store, "first", max_steps=100), submitted(store, "second")
     wake(store)
-    wait_for(store, first, "running")
-    for process in supervisors(store):
-        process.kill()
-        process.wait(timeout=30)
-    assert not is_supervised(store)
-    wake(store)
+    with suspended(store, lambda: running(store, first)):  # so that it ends under the next one
+        for process in supervisors(store):
+            process.kill()
+            process.wait(timeout=30)
+        assert not is_supervised(store)
+        wake(store)
+        wait(lambda: is_supervised(store), "the next supervisor")
     wait_for(store, second, "finished")
     record = store.record(first)
     assert record.status == "finished"

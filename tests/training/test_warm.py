@@ -56,7 +56,8 @@ class Parent:
         store.transition(run_id, "starting", process=None)
         directory = store.directory(run_id)
         log = str(directory / "train.log")
-        answer = self.ask(json.dumps({"run_directory": str(directory), "resume": resume, "log": log}))
+        arguments = [str(directory), *([] if resume is None else ["--resume", resume])]
+        answer = self.ask(json.dumps({"worker": local.TRAINING_WORKER, "arguments": arguments, "log": log}))
         return int(answer["pid"])
 
     def end(self) -> int:
@@ -74,7 +75,7 @@ def parents() -> Iterator[Callable[..., Parent]]:
     made: list[Parent] = []
 
     def make(program: list[str] | None = None) -> Parent:
-        made.append(Parent(program or ["-m", "bcecore.training.warm"]))
+        made.append(Parent(program or ["-m", "bcecore.training.warm", local.TRAINING_WORKER]))
         return made[-1]
 
     yield make
@@ -83,11 +84,20 @@ def parents() -> Iterator[Callable[..., Parent]]:
         parent.process.wait()
 
 
+def _answers_what_it_cannot_follow(parent: Parent) -> None:
+    nowhere = {"worker": local.TRAINING_WORKER, "arguments": ["/nowhere"], "log": "/nowhere/train.log"}
+    stranger = nowhere | {"worker": "this", "log": os.devnull}
+    for line in ("", "{", "[]", "{}", json.dumps(nowhere), json.dumps(stranger)):
+        for _ in range(2):
+            assert list(parent.ask(line)) == ["error"], line
+
+
 def test_a_run_started_warm_ends_like_one_started_cold(store: RunStore, parents: Callable[..., Parent]) -> None:
     cold, *warm = (submit_small(store, model__dropout=0.1) for _ in range(3))
     local.start(store, cold)
     parent = parents()
     over(store, cold)
+    _answers_what_it_cannot_follow(parent)  # and is none the worse for it
     for run_id in warm:  # the second in a parent that has forked before
         pid = parent.start(store, run_id)
         identity = identity_of(pid)
@@ -122,14 +132,6 @@ def test_it_goes_on_without_its_parent_and_stops_and_resumes_as_usual(
     assert over(store, run_id).status == "stopped"
 
 
-def test_a_request_that_cannot_be_followed_is_answered(parents: Callable[..., Parent]) -> None:
-    parent = parents()
-    for line in ("", "{", "[]", "{}", '{"run_directory": "/nowhere", "resume": null, "log": "/nowhere/train.log"}'):
-        for _ in range(2):
-            assert list(parent.ask(line)) == ["error"], line
-    assert parent.end() == 0
-
-
 def test_it_only_imports_and_a_run_imports_nothing_more(store: RunStore, parents: Callable[..., Parent]) -> None:
     run_id = submit_small(store)
     directory = store.directory(run_id)
@@ -142,7 +144,7 @@ from bcecore.training import warm
 
 asked = []
 torch.cuda.is_available = lambda: asked.append("cuda") or False
-answer, become = warm._answer, warm._become_training_process
+answer, become = warm._answer, warm._become_worker
 
 def ready(values):
     if "ready" in values:
@@ -160,8 +162,8 @@ def child(log, parent, arguments, work):
         return status
     become(log, parent, arguments, and_tell)
 
-warm._answer, warm._become_training_process = ready, child
-sys.exit(warm.main())
+warm._answer, warm._become_worker = ready, child
+sys.exit(warm.main([{local.TRAINING_WORKER!r}, {local.EVALUATION_WORKER!r}]))
 """
     threads = int(os.environ["OMP_NUM_THREADS"])
     parent = parents(["-c", program])

@@ -18,6 +18,7 @@ from bcecore.store.preferences import save_preferences
 from bcecore.store.runs import RunStore
 from bcecore.store.studies import StudyStore
 from tests.evaluation.study.studied import draft
+from tests.examples import devices_known
 from tests.jobs.test_supervisor import supervisors, wait
 
 
@@ -28,6 +29,7 @@ def test_the_seed_profile_changes_nothing(
     monkeypatch.setenv("BCE_SUPERVISOR_IDLE_SECONDS", "10")
     store = RunStore(tmp_path / "runs")
     save_preferences(store, slots={"cpu": 2}, keep_free_gb=0, notify_command="")
+    devices_known(store)
     arms = (known_arm("off"), known_arm("seed"))
     plan = create(store, draft(store, arms=arms, **{"logging.eval_steps": 3}))
     wait(lambda: progress(store, plan.id).steps[0] >= 6, "the first run")
