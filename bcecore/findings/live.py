@@ -38,7 +38,7 @@ class LiveRules:
         """`config` is None for a run whose settings are not known, as of an imported one."""
         self._subject, self._config = subject, config
         # Held, not only its id: another history could get the same id once this one is gone.
-        self._history: History | None = None
+        self._history: History | Columns | None = None
         self._begin(None)
 
     def _begin(self, seen: tuple[int, str | None] | None) -> None:
