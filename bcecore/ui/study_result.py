@@ -68,6 +68,9 @@ def show_result(store: RunStore, found: StudyProgress) -> None:
         return
     if material.alteration is not None and found.alteration is None:  # that of frozen files stands above already
         st.error(f"**There is no verdict any more.** {plain(material.alteration)}", icon=":material/edit_off:")
+        for each in material.outcome.comparisons:
+            if each.verdict.despite:  # what was accepted may have been withdrawn, and can be accepted again
+                _blocking(store, each, material)
         return
     for each in material.outcome.comparisons:
         _answer(store, each, material)
