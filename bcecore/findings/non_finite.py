@@ -59,3 +59,25 @@ def non_finite(subject: str, logged: Mapping[str, Series], *, scales_loss: bool 
             ),
         )
     ]
+
+
+def non_finite_texts(subject: str, where: str, step: int, broken: int, texts: int) -> list[Finding]:
+    """The finding about an evaluation, if there is one: so many of its texts have a loss that is no finite number.
+
+    `where` names the texts, `step` the checkpoint.
+    """
+    if not broken:
+        return []
+    return [
+        Finding(
+            id="non-finite",
+            severity="B",
+            subject=subject,
+            numbers={"where": where, "step": step, "broken": broken, "texts": texts},
+            sentence=(
+                f"On {where}, the model of step {step:,} has a loss that is no finite number on {broken:,} of "
+                f"{counted(texts, 'text')}."
+            ),
+            what_to_do="Use an earlier checkpoint, and find out at which step of training the model broke.",
+        )
+    ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bcecore.findings.finding import Finding
 from bcecore.report.comparability import Side
 from bcecore.report.comparison import best_of, figure, small
 from bcecore.report.metrics import metric
@@ -48,6 +49,19 @@ def which_to_keep(side: Side, saved: Sequence[int]) -> Advice:
     return Advice(
         kept.step, _reason(kept, best, At(float(series.values[-1]), int(series.steps[-1])), bool(saved), side)
     )
+
+
+def within(advice: Advice, findings: Sequence[Finding]) -> Advice:
+    """The advice as far as findings about the run allow it: none where one blocks.
+
+    A loss that stopped being a number blocks only what came after: the steps before are as good as they were.
+    """
+    if advice.step is None:
+        return advice
+    for finding in findings:
+        if finding.blocks and not finding.numbers.get("first_step", 0) > advice.step:
+            return Advice(None, f"Nothing logged can tell. {finding.sentence} {finding.what_to_do}")
+    return advice
 
 
 def _check_name(side: Side) -> str:

@@ -12,7 +12,7 @@ from bcecore.jobs import evaluations, generation
 from bcecore.jobs.local import current_records
 from bcecore.report.comparability import Side
 from bcecore.report.comparison import Compared, compare, nearest_step, shared_keys
-from bcecore.report.keeping import Advice, which_to_keep
+from bcecore.report.keeping import Advice, which_to_keep, within
 from bcecore.store.checkpoints import checkpoint_steps
 from bcecore.store.columns import Steps
 from bcecore.store.record import RunRecord
@@ -23,6 +23,8 @@ from bcecore.ui.compare_generation import show_writing
 from bcecore.ui.compare_measured import show_measured, show_next_step
 from bcecore.ui.compare_sides import open_sides, option
 from bcecore.ui.compare_tables import card_keys, show_cards, show_others
+from bcecore.ui.evaluation_findings import about_comparison
+from bcecore.ui.findings_list import show_findings
 from bcecore.ui.live import REFRESH_SECONDS, configs_of
 from bcecore.ui.page import keep_supervised
 from bcecore.ui.words import plain
@@ -196,11 +198,13 @@ def _answer(store: RunStore, record: RunRecord, advice: Advice, chosen: Sequence
     if config is None:
         _show_advice(advice, saved)
         return
+    noticed = about_comparison(store, [record])
     records = evaluations.current_evaluations(store, record.id)
     with st.container(key="compare-measured"):
-        measured = show_measured(store, record, config, records, chosen)
+        measured = show_measured(store, config, records, chosen)
     if not measured:
-        _show_advice(advice, saved)
+        show_findings(noticed, key="compare-noticed")
+        _show_advice(within(advice, noticed), saved)
     elif advice.step is not None and advice.step not in measured:
         st.caption(
             f"By the log alone, step {advice.step:,} had the lowest held-out CE of the saved checkpoints. It is not "

@@ -13,14 +13,17 @@ import streamlit as st
 from bcecore.config import RunConfig
 from bcecore.errors import BceError, RunError
 from bcecore.evaluation.comparable import SideOfComparison, what_differs
+from bcecore.findings.finding import Finding, by_severity
 from bcecore.store.evaluations import EvaluationRecord, EvaluationStore, SplitSpec
 from bcecore.store.record import RunRecord
 from bcecore.store.runs import RunStore
 from bcecore.ui.evaluate_changes import Side, from_top, show_changes
-from bcecore.ui.evaluate_checkpoints import choice_of, show_choice, show_doubts, titles_of
+from bcecore.ui.evaluate_checkpoints import choice_of, show_choice, titles_of
 from bcecore.ui.evaluate_examples import cannot_be_shown
 from bcecore.ui.evaluate_rows import Measured
 from bcecore.ui.evaluate_words import checkpoint_words
+from bcecore.ui.evaluation_findings import looked_over
+from bcecore.ui.findings_list import show_findings
 from bcecore.ui.page import EVALUATE_PAGE, EVALUATION_PARAMETER, RUN_PARAMETER, STEPS_PARAMETER
 from bcecore.ui.words import moment, plain
 
@@ -66,16 +69,21 @@ def _is_same(first: SplitSpec, second: SplitSpec) -> bool:
 
 
 def show_measured(
-    store: RunStore, run: RunRecord, config: RunConfig, records: Sequence[EvaluationRecord], steps: Sequence[int]
+    store: RunStore, config: RunConfig, records: Sequence[EvaluationRecord], steps: Sequence[int]
 ) -> set[int]:
     """A box for each text, and below what changed text by text; returns the steps that were measured somewhere."""
     found = on_texts(store, records, steps)
     if found:
         st.header("Measured on texts", anchor=False)
-        show_doubts(run, config, [text.split for text in found])
+    told: set[str] = set()
     for number, text in enumerate(found):
-        sides = [measured for measured, _ in text.sides.values()]
-        show_choice(text.title, list(text.sides), choice_of(sides), config, key=f"{number}-{text.split.sha256[:8]}")
+        about, against = _noticed(store, text)
+        # What is about the model is the same on all texts.
+        unsaid = {finding.sentence: finding for finding in about if finding.sentence not in told}
+        told |= set(unsaid)
+        show_findings(by_severity(unsaid.values()), key=f"measured-{number}")
+        choice = choice_of([measured for measured, _ in text.sides.values()], against)
+        show_choice(text.title, list(text.sides), choice, config, key=f"{number}-{text.split.sha256[:8]}")
     if found:
         with st.expander(
             "What changed, text by text", icon=":material/difference:", key=_CHANGES, on_change="rerun"
@@ -83,6 +91,19 @@ def show_measured(
             if changes.open:
                 _changes(store, found)
     return {step for text in found for step in text.sides}
+
+
+def _noticed(store: RunStore, text: OnText) -> tuple[list[Finding], Finding | None]:
+    """What limits the measured steps on a text, and what forbids to choose one of them, if anything does."""
+    found: list[Finding] = []
+    against: Finding | None = None
+    # The steps can be of several evaluations, which call the text by several names.
+    for key, name in dict.fromkeys((measured.key, measured.split) for measured, _ in text.sides.values()):
+        noticed = looked_over(store, key)
+        found += [finding for finding in noticed.model if finding.id != "scored-twice"]
+        found += noticed.splits.get(name, ())
+        against = against or noticed.against_choosing(name)
+    return found, against
 
 
 @st.fragment

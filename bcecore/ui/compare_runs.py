@@ -22,6 +22,8 @@ from bcecore.ui.compare_charts import show_charts
 from bcecore.ui.compare_sides import open_sides, option
 from bcecore.ui.compare_tables import card_keys, show_cards, show_differences, show_others, show_seeds
 from bcecore.ui.config_form import choice_words
+from bcecore.ui.evaluation_findings import about_comparison
+from bcecore.ui.findings_list import show_findings
 from bcecore.ui.live import REFRESH_SECONDS
 from bcecore.ui.page import LAUNCH_PAGE, RUN_PAGE, RUN_PARAMETER, keep_supervised
 from bcecore.ui.words import STATUS_WORDS, count, plain
@@ -169,6 +171,7 @@ def _show_compared(store: RunStore, records: Sequence[RunRecord], baseline: int)
     with st.container(key="compare-cautions"):
         for caution in cautions:
             st.warning(plain(caution), icon=":material/warning:")
+        show_findings(about_comparison(store, records), key="compare-noticed")
     _choose_at(same_step)
     if not keys:
         st.caption("The runs have logged nothing that can be compared yet.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
@@ -10,20 +10,24 @@ import streamlit as st
 from bcecore.config import RunConfig
 from bcecore.errors import BceError
 from bcecore.evaluation.paired import Choice, which_to_keep
+from bcecore.findings.finding import Finding
 from bcecore.report.evaluation_charts import behind_chart
 from bcecore.report.evaluation_tables import choice_table
 from bcecore.report.evaluation_words import choice_sentence, comparison_cautions, fixed, nats
 from bcecore.report.run_figures import run_color
-from bcecore.store.evaluations import SplitSpec
-from bcecore.store.record import RunRecord
 from bcecore.ui.evaluate_rows import Measured, Signature, examples_of, state_of
 from bcecore.ui.evaluate_tables import show_table
 from bcecore.ui.evaluate_words import perplexity_words
 from bcecore.ui.words import percent, plain
 
 
-def choice_of(measured: Sequence[Measured]) -> Choice | str:
-    """Which of these checkpoints to keep on a text, the earliest first, or why that cannot be said."""
+def choice_of(measured: Sequence[Measured], against: Finding | None = None) -> Choice | str:
+    """Which of these checkpoints to keep on a text, the earliest first, or why that cannot be said.
+
+    `against` is a finding that forbids to say it.
+    """
+    if against is not None:
+        return f"Nobody can say from this text which checkpoint to keep. {against.sentence} {against.what_to_do}"
     try:
         return _choice(tuple(measured), tuple(state_of(side) for side in measured))
     except BceError as error:
@@ -39,24 +43,6 @@ def _choice(measured: tuple[Measured, ...], states: tuple[Signature | None, ...]
 def titles_of(steps: Sequence[int]) -> list[str]:
     """What sentences call the checkpoints."""
     return [f"step {step:,}" for step in steps]
-
-
-def show_doubts(run: RunRecord, config: RunConfig, splits: Iterable[SplitSpec]) -> None:
-    """Warn where a low CE says nothing about what was learnt: the model sees what it predicts, or learnt the text."""
-    probe = run.facts.get("leak_probe")
-    if probe is not None and probe["leaks"]:
-        st.warning(
-            "**This model can see the words that it has to predict**, so a low CE says nothing about what it learnt. "
-            "Its run's page says how that was found and what to do.",
-            icon=":material/visibility:",
-        )
-    learnt = [split.name for split in splits if split.kind == "own"]
-    if learnt and not config.data.holds_out:
-        st.warning(
-            f"**The run also learnt from “{plain(learnt[0])}”**, as in the report: a low CE there shows memory, not "
-            "learning. Evaluate on a text that is new to it.",
-            icon=":material/psychology_alt:",
-        )
 
 
 def show_choice(split: str, steps: Sequence[int], choice: Choice | str, config: RunConfig, *, key: str) -> None:

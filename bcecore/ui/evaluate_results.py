@@ -12,6 +12,7 @@ from bcecore.errors import RunError
 from bcecore.evaluation.decomposition import known
 from bcecore.evaluation.explorer import FINE_EDGES, REPORT_EDGES, length_buckets
 from bcecore.evaluation.paired import Choice
+from bcecore.findings.of_evaluation import LookedOver
 from bcecore.report.evaluation_words import choice_sentence, nats
 from bcecore.store.evaluations import EvaluationRecord, EvaluationStore, SplitSpec
 from bcecore.store.record import RunRecord
@@ -23,13 +24,15 @@ from bcecore.ui.evaluate_blocks import (
     show_predicted,
     show_timing,
 )
-from bcecore.ui.evaluate_checkpoints import choice_of, show_choice, show_doubts, titles_of
+from bcecore.ui.evaluate_checkpoints import choice_of, show_choice, titles_of
 from bcecore.ui.evaluate_downloads import differences_of, show_downloads
 from bcecore.ui.evaluate_examples import show_examples
 from bcecore.ui.evaluate_labels import show_labels
 from bcecore.ui.evaluate_rows import Measured, examples_of
 from bcecore.ui.evaluate_sides import show_sides
 from bcecore.ui.evaluate_words import about_words, dropped_words, perplexity_words, reading_words
+from bcecore.ui.evaluation_findings import looked_over
+from bcecore.ui.findings_list import show_findings
 from bcecore.ui.words import count, plain
 
 TAB_PARAMETER = "part"
@@ -48,8 +51,10 @@ def show_results(
     """Everything that was measured; of an unfinished evaluation what there is of it."""
     assert record.request is not None
     steps = sorted({int(step) for entry in result["splits"].values() for step in entry["checkpoints"]})
-    choices = _choices(store, record, result, steps)
-    show_doubts(run, config, record.request.splits)
+    noticed = looked_over(store, record.key)
+    choices = _choices(store, record, result, steps, noticed)
+    # What on and off cannot say stands beside them.
+    show_findings([each for each in noticed.findings if each.id != "scored-twice"], key="evaluation-findings")
     _answer(config, result, steps, choices)
     labelled = any(split.kind == "labelled" for split in record.request.splits)
     names = [_ON_OFF, _CHECKPOINTS, _EXAMPLES, _LABELS, _SIDES, _DOWNLOADS]
@@ -81,15 +86,21 @@ def _steps_of(result: Mapping[str, Any], split: str) -> list[int]:
 
 
 def _choices(
-    store: RunStore, record: EvaluationRecord, result: Mapping[str, Any], steps: Sequence[int]
+    store: RunStore,
+    record: EvaluationRecord,
+    result: Mapping[str, Any],
+    steps: Sequence[int],
+    noticed: LookedOver,
 ) -> dict[str, Choice | str]:
-    """Which checkpoint to keep, for every text on which there are several."""
+    """Which checkpoint to keep, for every text on which there are several, or why nobody can say."""
     if len(steps) < 2:
         return {}
     found = {split: _steps_of(result, split) for split in result["splits"]}
     root = str(store.root)
     return {
-        split: choice_of([Measured(root, record.key, split, step) for step in measured])
+        split: choice_of(
+            [Measured(root, record.key, split, step) for step in measured], noticed.against_choosing(split)
+        )
         for split, measured in found.items()
         if len(measured) > 1
     }

@@ -1,0 +1,65 @@
+"""What limits a conclusion from several runs side by side: the rules over each, and over all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bcecore.config import RunConfig
+from bcecore.errors import RunError
+from bcecore.findings.finding import Finding, by_severity
+from bcecore.findings.of_run import of_run
+from bcecore.findings.sample_size import single_run
+from bcecore.store.runs import RunStore
+
+LIMITING = frozenset(
+    {
+        "split-reuse",
+        "overlap",
+        "too-small",
+        "too-good",
+        "averaging",
+        "padding",
+        "accumulation",
+        "no-gradient",
+        "nondeterminism",
+    }
+)
+"""Rules that say what a run's figures are worth beside those of another, besides all that block. How it trained (a
+spike, a plateau) is on its own page."""
+
+
+def of_comparison(store: RunStore, runs: Mapping[str, str]) -> list[Finding]:
+    """What is noticed about runs that are compared, by id and name, the most serious first.
+
+    The same about several runs is said once for each, with its name. Runs that were trained elsewhere have no settings
+    to look at; a run that cannot be read is left out, which whoever compares says.
+    """
+    found: list[Finding] = []
+    configs: list[RunConfig] = []
+    for run_id, name in runs.items():
+        try:
+            configs.append(store.config(run_id))
+            found += [_named(finding, name) for finding in of_run(store, run_id) if limits(finding)]
+        except RunError:
+            continue
+    return by_severity([*found, *_seeds(configs)])
+
+
+def limits(finding: Finding) -> bool:
+    """Whether a finding about a run limits what a comparison with another can say."""
+    return finding.blocks or finding.id in LIMITING
+
+
+def _named(finding: Finding, name: str) -> Finding:
+    return finding.model_copy(update={"sentence": f"{name}: {finding.sentence}"})
+
+
+def _seeds(configs: list[RunConfig]) -> list[Finding]:
+    """single-run, where runs are compared that differ in BCE: at how many seeds there is each kind of them."""
+    arms: dict[str, set[int]] = {}
+    for config in configs:
+        arm = config.bce.model_dump_json() if config.bce.enabled else "off"
+        arms.setdefault(arm, set()).add(config.training.seed)
+    if len(arms) < 2:
+        return []
+    return single_run("comparison", len(set.intersection(*arms.values())))
