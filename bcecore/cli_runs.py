@@ -83,6 +83,12 @@ def add_commands(commands: Any) -> None:
     clone.add_argument("--name", metavar="N", help="the new run's name")
     _add_following(clone)
 
+    repeat = _command(
+        commands, "repeat", "train a finished run once more, to see if it ends the same", _repeat, takes_run=True
+    )
+    repeat.add_argument("--name", metavar="N", help="the new run's name")
+    _add_following(repeat)
+
     _command(commands, "archive", "put a run away, so that it is not listed", _archive, takes_run=True)
     _command(commands, "unarchive", "list a run again", _unarchive, takes_run=True)
     _command(commands, "delete", "move a run to the trash", _delete, takes_run=True)
@@ -359,6 +365,18 @@ def _clone(store: RunStore, arguments: argparse.Namespace) -> int:
     config = with_values(derive.clone_config(store, record.id), changes)
     new = control.launch(store, config, name=name, recipe=record.recipe)
     return follow_to_the_end(store, new, detach=arguments.detach, as_json=arguments.json)
+
+
+def _repeat(store: RunStore, arguments: argparse.Namespace) -> int:
+    from bcecore.findings.of_repeat import repeat_words
+    from bcecore.jobs import derive
+
+    new = derive.repeat(store, store.resolve(arguments.reference), name=arguments.name)
+    status = follow_to_the_end(store, new, detach=arguments.detach, as_json=arguments.json)
+    words = repeat_words(store, new)
+    if words and not arguments.json:
+        print(words)
+    return status
 
 
 def _archive(store: RunStore, arguments: argparse.Namespace) -> int:

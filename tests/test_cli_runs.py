@@ -112,7 +112,7 @@ def test_the_exact_status_is_there_for_scripts(store: RunStore, command: Command
 
 
 def test_a_run_s_whole_life(store: RunStore, capsys: pytest.CaptureFixture[str]) -> None:
-    """With a real supervisor and real training: train, extend, clone with a change."""
+    """With a real supervisor and real training: train, extend, clone with a change, repeat."""
 
     def run(*arguments: str) -> dict[str, object]:
         assert main([*arguments, "--runs-dir", str(store.root), "--json"]) == 0
@@ -134,4 +134,7 @@ def test_a_run_s_whole_life(store: RunStore, capsys: pytest.CaptureFixture[str])
     assert [rates[step] for step in range(7, 11)] == [config.learning_rate(step, 10) for step in range(7, 11)]
     again = run("clone", "first", "--set", "training.max_steps=3", "--name", "short")
     assert (again["status"], again["name"]) == ("finished", "short")
+    assert main(["repeat", "short", "--runs-dir", str(store.root)]) == 0
+    assert "ended the same: both have the same weights, in every bit." in capsys.readouterr().out
+    assert store.record(store.resolve("short, repeated")).repeat_of == again["id"]
     assert len(queue.waiting(store)) == 0

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from bcecore.config import RunConfig
 from bcecore.errors import RunError
-from bcecore.findings.finding import Finding, by_severity
+from bcecore.findings.finding import Finding, by_severity, counted
 from bcecore.findings.of_run import of_run
-from bcecore.findings.sample_size import single_run
+from bcecore.findings.sample_size import FEWEST_SEEDS, single_run
 from bcecore.store.runs import RunStore
 
 LIMITING = frozenset(
@@ -39,9 +39,10 @@ def of_comparison(store: RunStore, runs: Mapping[str, str]) -> list[Finding]:
     for run_id, name in runs.items():
         try:
             configs.append(store.config(run_id))
-            found += [_named(finding, name) for finding in of_run(store, run_id) if limits(finding)]
+            about = [finding for finding in of_run(store, run_id) if limits(finding)]
         except RunError:
             continue
+        found += [_named(finding, name) for finding in about] if len(runs) > 1 else about
     return by_severity([*found, *_seeds(configs)])
 
 
@@ -62,4 +63,17 @@ def _seeds(configs: list[RunConfig]) -> list[Finding]:
         arms.setdefault(arm, set()).add(config.training.seed)
     if len(arms) < 2:
         return []
-    return single_run("comparison", len(set.intersection(*arms.values())))
+    seeds = len(set.intersection(*arms.values()))
+    shared = "no seed" if not seeds else f"only {counted(seeds, 'seed')}"
+    return [
+        finding.model_copy(
+            update={
+                "sentence": (
+                    f"These runs differ in BCE and share {shared}. A difference between them can be chance: it takes "
+                    f"at least {FEWEST_SEEDS} seeds with each setting to say whether BCE helped."
+                ),
+                "what_to_do": "Let a study train them as twins with several seeds.",
+            }
+        )
+        for finding in single_run("comparison", seeds)
+    ]

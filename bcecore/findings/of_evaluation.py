@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bcecore.errors import RunError
 from bcecore.findings import collect
 from bcecore.findings.averaging import Scored, averaging_of_evaluations
 from bcecore.findings.finding import Finding, by_severity
@@ -65,7 +66,7 @@ def look_over(store: RunStore, key: str) -> LookedOver:
         *future_leak(record.run_id, probe, architecture_of(config), random),
         *_scored_twice(record, result),
     ]
-    train, _ = collect.texts(store, record.run_id)
+    train = _training_lines(store, record.run_id)
     rows = evaluations.examples(key, columns=["checkpoint", "split", "tokens", "nll"]).to_pandas()
     reuses = config.data.validation == "first_rows_of_training"
     splits = {}
@@ -73,9 +74,9 @@ def look_over(store: RunStore, key: str) -> LookedOver:
         figures = _figures(result, split.name)
         if not figures:
             continue
-        texts = collect.lines(evaluations.directory(key) / split.file)
+        texts = None if train is None else collect.lines(evaluations.directory(key) / split.file)
         found = [
-            *_of_texts(key, train, texts, re_used=reuses and split.kind == "own"),
+            *([] if texts is None else _of_texts(key, train or [], texts, re_used=reuses and split.kind == "own")),
             *_of_figures(key, split.name, figures, rows[rows["split"] == split.name], whole=result.get("complete")),
             *_beside_others(evaluations, record, split, result),
         ]
@@ -84,6 +85,14 @@ def look_over(store: RunStore, key: str) -> LookedOver:
             by_severity(_naming(finding, split.name) if several else finding for finding in found)
         )
     return LookedOver(tuple(by_severity(model)), splits)
+
+
+def _training_lines(store: RunStore, run_id: str) -> list[str] | None:
+    """None where they are gone: what else there is to say does not depend on them."""
+    try:
+        return collect.lines(store.directory(run_id) / "data" / "train.jsonl")
+    except RunError:
+        return None
 
 
 def _figures(result: Mapping[str, Any], split: str) -> dict[int, Mapping[str, Any]]:

@@ -9,6 +9,7 @@ from bcecore.findings.finding import Finding, by_severity
 from bcecore.findings.future_leak import architecture_of, future_leak
 from bcecore.findings.metric_contains_regulariser import metric_contains_regulariser
 from bcecore.findings.non_finite import non_finite
+from bcecore.findings.of_repeat import of_repeat
 from bcecore.findings.padding import padding
 from bcecore.store.runs import RunStore
 
@@ -26,5 +27,6 @@ def of_run(store: RunStore, run_id: str) -> list[Finding]:
             *averaging(run_id, loss_probe),
             *padding(run_id, loss_probe),
             *accumulation(run_id, loss_probe),
+            *of_repeat(store, run_id),
         ]
     )

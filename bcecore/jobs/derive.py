@@ -1,4 +1,4 @@
-"""New runs made from earlier ones: a finished run trained further, a copy with changes, another try after a failure."""
+"""New runs made from earlier ones: a finished run trained further or once more, a copy with changes, another try."""
 
 from __future__ import annotations
 
@@ -88,6 +88,34 @@ def extend(
         tags=parent.tags,
         parent=run_id,
         resume_from=str(checkpoint.step),
+    )
+    wake(store)
+    return new
+
+
+def repeat(store: RunStore, run_id: str, *, name: str | None = None) -> str:
+    """Train a finished run once more with the same settings and lines, to see whether it ends the same.
+
+    Returns the new run's id. Raises RunError for a run that was not trained here from its first step to its last.
+    """
+    first = store.record(run_id)
+    if first.status != "finished":
+        raise RunError(
+            f"Run {run_id} is {first.status}. Only a run that was trained here to its end can be repeated: there is "
+            "nothing yet to compare the repeat with."
+        )
+    if first.parent is not None:
+        raise RunError(f"Run {run_id} was trained further from run {first.parent}. Repeat that one, and extend it.")
+    if (first.facts.get("twin") or {}).get("final_weights") is None:
+        raise RunError(f"Run {run_id} did not record how it ended, so a repeat could not be compared with it.")
+    new = store.create(
+        store.config(run_id),
+        follow_up_name(first.name, "repeated") if name is None else name,
+        lambda directory: _copy(store.directory(run_id) / "data", directory / "data"),
+        recipe=first.recipe,
+        dataset=first.dataset,
+        tags=first.tags,
+        repeat_of=run_id,
     )
     wake(store)
     return new

@@ -59,7 +59,8 @@ def within(advice: Advice, findings: Sequence[Finding]) -> Advice:
     if advice.step is None:
         return advice
     for finding in findings:
-        if finding.blocks and not finding.numbers.get("first_step", 0) > advice.step:
+        came_later = finding.id == "non-finite" and finding.numbers.get("first_step", 0) > advice.step
+        if finding.blocks and not came_later:
             return Advice(None, f"Nothing logged can tell. {finding.sentence} {finding.what_to_do}")
     return advice
 

@@ -175,6 +175,8 @@ class RunRecord(JobRecord):
     """Put away: not listed unless asked for."""
     parent: str | None = None
     """The run whose last checkpoint this one began from."""
+    repeat_of: str | None = None
+    """The run whose settings and lines this one repeats from the first step on, to see whether both end the same."""
     study: str | None = None
     versions: dict[str, str] = Field(default_factory=dict)
     device: str | None = None

@@ -154,7 +154,8 @@ def _accumulated(
 def _few_weights(model: torch.nn.Module) -> list[torch.Tensor]:
     """The smallest trainable tensors: spread over all layers, they tell the scale of a gradient without its size."""
     trainable = sorted((each for each in model.parameters() if each.requires_grad), key=torch.numel)
-    chosen, total = trainable[:1], 0
+    chosen: list[torch.Tensor] = [*trainable[:1]]
+    total = 0
     for parameter in trainable[1:]:
         total += parameter.numel()
         if total > _FEW_WEIGHTS:

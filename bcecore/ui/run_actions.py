@@ -10,6 +10,7 @@ from functools import partial
 import streamlit as st
 
 from bcecore.config import RunConfig
+from bcecore.findings.of_repeat import of_repeat, repeat_words
 from bcecore.jobs import control, derive
 from bcecore.store.checkpoints import checkpoint_steps
 from bcecore.store.record import RunRecord
@@ -43,6 +44,7 @@ _REQUESTS = {
 }
 _MORE: dict[str, str] = {
     "describe": "Name, tags and notes…",
+    "repeat": "Repeat: does it end the same?",
     "archive": "Archive: list it no more",
     "restore": "List it again",
     "delete": "Delete…",
@@ -88,6 +90,14 @@ def show_bar(store: RunStore, record: RunRecord, config: RunConfig | None) -> No
         # At the end, so that no button moves.
         if asked and record.status == "running":
             st.caption("Asked, comes after this step.", width="content")
+    _show_repeat(store, record)
+
+
+def _show_repeat(store: RunStore, record: RunRecord) -> None:
+    """What came of a run that repeats another, where nothing is the matter: a finding says it where there is."""
+    words = "" if record.repeat_of is None or of_repeat(store, record.id) else repeat_words(store, record.id)
+    if words:
+        st.caption(f":material/difference: {plain(words)}")
 
 
 def _after_all(store: RunStore, record: RunRecord) -> None:
@@ -179,6 +189,8 @@ def resume_from(store: RunStore, run_id: str, step: int) -> None:
 
 def _more(store: RunStore, record: RunRecord) -> None:
     options = ["describe"]
+    if record.status == "finished" and record.parent is None:
+        options.append("repeat")
     if record.is_over:
         options += ["restore" if record.archived else "archive", "delete"]
     st.menu_button(
@@ -195,5 +207,8 @@ def _do_more(store: RunStore, run_id: str, option: str) -> None:
         attempt(store, run_id, lambda: control.archive(store, run_id), "Archived: Home shows it on request only.")
     elif option == "restore":
         attempt(store, run_id, lambda: control.archive(store, run_id, archived=False), "It is listed on Home again.")
+    elif option == "repeat":
+        said = "Trained once more with the same settings and lines; the repeat's page says whether both end the same."
+        attempt(store, run_id, lambda: derive.repeat(store, run_id), said)
     else:
         dialogs.ask(option, run_id)
