@@ -74,9 +74,9 @@ def look_over(store: RunStore, key: str) -> LookedOver:
         figures = _figures(result, split.name)
         if not figures:
             continue
-        texts = None if train is None else collect.lines(evaluations.directory(key) / split.file)
+        texts = collect.lines(evaluations.directory(key) / split.file)
         found = [
-            *([] if texts is None else _of_texts(key, train or [], texts, re_used=reuses and split.kind == "own")),
+            *_of_texts(key, train, texts, re_used=reuses and split.kind == "own"),
             *_of_figures(key, split.name, figures, rows[rows["split"] == split.name], whole=result.get("complete")),
             *_beside_others(evaluations, record, split, result),
         ]
@@ -121,10 +121,12 @@ def _scored_twice(record: EvaluationRecord, result: Mapping[str, Any]) -> list[F
     return scored_twice(record.key, ce, ce, severity="N") if ce else []
 
 
-def _of_texts(key: str, train: Sequence[str], texts: Sequence[str], *, re_used: bool) -> Iterator[Finding]:
-    """What the texts are worth for checking a model that learnt from `train`."""
-    again = split_reuse(key, train, texts, re_used_by_setting=re_used)
+def _of_texts(key: str, train: Sequence[str] | None, texts: Sequence[str], *, re_used: bool) -> Iterator[Finding]:
+    """What the texts are worth for checking a model that learnt from `train`; None where nobody knows from what."""
+    again = split_reuse(key, train or [], texts, re_used_by_setting=re_used)
     yield from again
+    if train is None:
+        return
     found = find_overlap(train, texts)
     known = [] if again else overlap(key, found)  # what is re-used row by row overlaps, of course
     yield from known

@@ -27,7 +27,8 @@ def choice_of(measured: Sequence[Measured], against: Finding | None = None) -> C
     `against` is a finding that forbids to say it.
     """
     if against is not None:
-        return f"Nobody can say from this text which checkpoint to keep. {against.sentence} {against.what_to_do}"
+        sentence = against.sentence
+        return f"Nobody can say by this text which checkpoint to keep: {sentence[:1].lower()}{sentence[1:]}"
     try:
         return _choice(tuple(measured), tuple(state_of(side) for side in measured))
     except BceError as error:

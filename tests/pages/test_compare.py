@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -411,9 +412,42 @@ def test_a_text_that_the_run_learnt_from_is_called_so(app: AppTest, store: RunSt
     leaky = run(store, "leaky", config=config, leaks=True, checkpoints=(50, 100))
     evaluated(store, leaky, replace(VAL, kind="own", name="held-out"), {50: [1.0, 2.0, 3.0], 100: [1.0, 1.0, 1.0]})
     show(app, mode="checkpoints", run=leaky, steps=["50", "100"])
-    said = [warning.value.replace("\\", "") for warning in app.warning]
-    assert any("can see the words that it has to predict" in warning for warning in said)
-    assert any("also learnt from “held-out”" in warning for warning in said)
+    boxes = [error.value.replace("\\", "") for error in app.error]
+    assert [box.split(":")[0] for box in boxes] == [
+        "**The model sees the words that it has to predict",
+        "**The 3 lines that the model is checked on are lines that it learns from",
+    ]
+    said = said_plainly(app)
+    assert "Nobody can say by this text which checkpoint to keep: the model sees the words" in said
+    assert "Keep step" not in said
+
+
+def test_the_log_says_which_to_keep_only_where_nothing_forbids_it(app: AppTest, store: RunStore) -> None:
+    broken = run(
+        store, "broken", steps=100, total=100, checkpoints=(50, 100), last_line={"step": 101, "loss": math.nan}
+    )
+    show(app, mode="checkpoints", run=broken)
+    # What came before the loss was no number any more is as good as it was.
+    assert "values in the log are no finite numbers" in app.error[0].value and "Keep step 100" in said_plainly(app)
+    mixed = run(store, "mixed", checkpoints=(50, 100))
+    with (store.directory(mixed) / "metrics.jsonl").open("a") as log:
+        log.write(json.dumps({"step": 120, "eval_loss": 2.0, "eval_objective": 1.5, "eval_bce_loss": -0.4}) + "\n")
+    show(app, mode="checkpoints", run=mixed)
+    assert "is labelled eval" in app.error[0].value.replace("\\", "") and "Keep step" not in said_plainly(app)
+    assert "Nothing logged can tell" in said_plainly(app)
+
+
+def test_what_limits_a_comparison_of_runs_is_said_with_their_names(app: AppTest, store: RunStore) -> None:
+    off = run(store, "without", config=example_config(bce__enabled=False))
+    sound, leaky = run(store, "sound"), run(store, "leaky", leaks=True)
+    show(app, runs=[off, sound])
+    assert not app.error
+    said = said_plainly(app)
+    assert "These runs differ in BCE and share only 1 seed. A difference between them can be chance" in said
+    show(app, runs=[sound, leaky])
+    (box,) = app.error
+    assert box.value.replace("\\", "").startswith("**leaky: The model sees the words that it has to predict")
+    assert "differ in BCE" not in said_plainly(app)
 
 
 def links(app: AppTest) -> dict[str, str]:

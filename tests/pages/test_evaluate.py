@@ -24,7 +24,7 @@ from bcecore.store.runs import RUNS_DIR_VARIABLE, RunStore
 from bcecore.ui import evaluate_downloads, evaluate_texts
 from tests.examples import example_config, example_run
 from tests.pages.test_run import words as sentences
-from tests.ui.evaluated import evaluated
+from tests.ui.evaluated import evaluated, run_with_training
 
 ROOT = Path(__file__).parent.parent.parent
 ADVICE = "Choose one of the report's files, bce_eval_stats.json or wikitext_eval_stats.json."
@@ -561,10 +561,35 @@ def test_an_address_with_a_part_that_is_not_there(app: AppTest, store: RunStore,
     assert "As the report measured it" in words(app)
 
 
-def test_a_model_that_sees_ahead_is_named(app: AppTest, store: RunStore) -> None:
+def noticed(app: AppTest) -> list[str]:
+    """The boxes of findings: how serious each is, and its words."""
+    boxes = [*(("B", each) for each in app.error), *(("W", each) for each in app.warning)]
+    return [f"{severity} {box.value}".replace("\\", "") for severity, box in boxes]
+
+
+def test_what_limits_a_result_stands_before_it_and_forbids_the_choice(app: AppTest, store: RunStore) -> None:
     run_id = example_run(store, leaks=True, checkpoints=(100,))
-    show(app, run_id, planted(store, run_id, {100: [0.1, 0.1, 0.1]}))
-    assert "This model can see the words that it has to predict" in words(app)
+    show(app, run_id, planted(store, run_id, {100: [0.05, 0.05, 0.05], 120: [2.0, 1.0, 1.0]}))
+    blocks, doubts = noticed(app)
+    assert blocks.startswith("B **The model sees the words that it has to predict: changing later words moved")
+    assert doubts.startswith("W **A CE of 0.05 on “val” (step 100) is too good to be true")
+    assert "Nobody can say by this text which checkpoint to keep: the model sees" in words(app)
+    assert "Keep step" not in words(app)
+    run_id = example_run(store, checkpoints=(100,))
+    show(app, run_id, planted(store, run_id, {100: [3.0, 3.0, 3.0], 120: [2.0, 1.0, 1.0]}))
+    assert noticed(app) == [] and "Keep step 120" in words(app)
+
+
+def test_texts_that_the_run_learnt_from_are_found(app: AppTest, store: RunStore) -> None:
+    run_id = run_with_training(store, [*TEXTS[:2], *(f"another line, number {n}" for n in range(40))])
+    show(app, run_id, planted(store, run_id, {50: [3.0, 3.0, 3.0], 120: [2.0, 1.0, 1.0]}))
+    (overlap,) = noticed(app)
+    assert overlap.startswith("B **Of 3 documents that check the model, 2 are in its training text")
+    assert "Keep step" not in words(app)
+    clean = run_with_training(store, [f"another line, number {n}" for n in range(40)])
+    show(app, clean, planted(store, clean, {50: [3.0, 3.0, 3.0], 120: [2.0, 1.0, 1.0]}))
+    (small,) = noticed(app)
+    assert small.startswith("W **There are only 3 documents to check the model on") and "Keep step 120" in words(app)
 
 
 def test_a_run_without_bce_says_so(app: AppTest, store: RunStore) -> None:
