@@ -61,13 +61,13 @@ def look_over(store: RunStore, key: str) -> LookedOver:
     if record.request is None or result is None:
         return LookedOver()
     config = store.config(record.run_id)
+    rows = evaluations.examples(key, columns=["checkpoint", "split", "tokens", "nll"]).to_pandas()
     probe, random = collect.leak_probe(store, record.run_id), collect.random_tokens(store, record.run_id)
     model = [
         *future_leak(record.run_id, probe, architecture_of(config), random),
-        *_scored_twice(record, result),
+        *_scored_twice(key, result, rows),
     ]
     train = _training_lines(store, record.run_id)
-    rows = evaluations.examples(key, columns=["checkpoint", "split", "tokens", "nll"]).to_pandas()
     reuses = config.data.validation == "first_rows_of_training"
     splits = {}
     for split in record.request.splits:
@@ -108,17 +108,21 @@ def _naming(finding: Finding, split: str) -> Finding:
     return finding.model_copy(update={"sentence": f"“{split}”: {finding.sentence}"})
 
 
-def _scored_twice(record: EvaluationRecord, result: Mapping[str, Any]) -> list[Finding]:
+def _scored_twice(key: str, result: Mapping[str, Any], rows: pd.DataFrame) -> list[Finding]:
     """On and off of an evaluation are always one checkpoint; with a weight that is not 0 they can look like two."""
-    assert record.request is not None
-    ce = [
-        figures["ce"]
-        for split in record.request.splits
-        for figures in _figures(result, split.name).values()
-        if figures.get("weight") and figures.get("ce") is not None
+    weighted = [
+        (split, step)
+        for split in result["splits"]
+        for step, figures in _figures(result, split).items()
+        if figures.get("weight")
     ]
-    # A note: the page sets on and off apart itself, and says below them what they cannot say.
-    return scored_twice(record.key, ce, ce, severity="N") if ce else []
+    if not weighted:
+        return []
+    split, step = weighted[-1]
+    here = rows[(rows["split"] == split) & (rows["checkpoint"] == step)]
+    ce = [value for value in here["nll"] / here["tokens"] if math.isfinite(value)]
+    # A note: the page sets on and off apart itself, and says beside them what they cannot say.
+    return scored_twice(key, ce, ce, f"“{split}”", severity="N")
 
 
 def _of_texts(key: str, train: Sequence[str] | None, texts: Sequence[str], *, re_used: bool) -> Iterator[Finding]:

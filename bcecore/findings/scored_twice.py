@@ -13,13 +13,14 @@ def scored_twice(
     off: Sequence[float],
     where: str = "",
     *,
+    names: tuple[str, str] = ("“On”", "“off”"),
     severity: Severity = "W",
 ) -> list[Finding]:
     """The finding about two sides, if there is one; `on` and `off` are the CE of each text in the same order.
 
     Fires when there are some and every one is the same on both sides, in every bit: two different models agree on all
-    digits of one text now and then, on all texts never. `where` names the texts: `“val_small”`. `severity` is N where
-    the page itself says that this is no comparison of two models.
+    digits of one text now and then, on all texts never. `where` names the texts: `“val_small”`, `names` the sides.
+    `severity` is N where the page itself says that this is no comparison of two models.
     """
     if not len(on) or len(on) != len(off) or any(a != b for a, b in zip(on, off, strict=True)):
         return []  # a loss that is no number equals nothing, itself included
@@ -31,8 +32,8 @@ def scored_twice(
             subject=subject,
             numbers={"texts": len(on), "where": where},
             sentence=(
-                f"“On” and “off” are one model, scored twice{place}: {_all(len(on))} the same CE on both sides. Only "
-                "BCE's own term was switched, so this cannot say whether BCE helped."
+                f"{names[0]} and {names[1]} are one model, scored twice{place}: {_all(len(on))} the same CE on both "
+                "sides. At most BCE's own term differs, so this cannot say whether BCE helped."
             ),
             what_to_do=(
                 "To find out whether BCE helped, train twins that differ in nothing but BCE: that is what a study does."

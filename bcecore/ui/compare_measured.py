@@ -18,7 +18,7 @@ from bcecore.store.evaluations import EvaluationRecord, EvaluationStore, SplitSp
 from bcecore.store.record import RunRecord
 from bcecore.store.runs import RunStore
 from bcecore.ui.evaluate_changes import Side, from_top, show_changes
-from bcecore.ui.evaluate_checkpoints import choice_of, show_choice, titles_of
+from bcecore.ui.evaluate_checkpoints import choice_of, drivers_of, show_choice, titles_of
 from bcecore.ui.evaluate_examples import cannot_be_shown
 from bcecore.ui.evaluate_rows import Measured
 from bcecore.ui.evaluate_words import checkpoint_words
@@ -77,12 +77,14 @@ def show_measured(
         st.header("Measured on texts", anchor=False)
     told: set[str] = set()
     for number, text in enumerate(found):
+        sides = [measured for measured, _ in text.sides.values()]
         about, against = _noticed(store, text)
         # What is about the model is the same on all texts.
+        about += drivers_of(sides)
         unsaid = {finding.sentence: finding for finding in about if finding.sentence not in told}
         told |= set(unsaid)
         show_findings(by_severity(unsaid.values()), key=f"measured-{number}")
-        choice = choice_of([measured for measured, _ in text.sides.values()], against)
+        choice = choice_of(sides, against)
         show_choice(text.title, list(text.sides), choice, config, key=f"{number}-{text.split.sha256[:8]}")
     if found:
         with st.expander(

@@ -19,12 +19,16 @@ from bcecore.evaluation.comparable import NotComparable, SideOfComparison, must_
 from bcecore.evaluation.decomposition import known
 from bcecore.evaluation.explorer import choose
 from bcecore.evaluation.paired import Comparison, changes, compare
+from bcecore.findings.few_drivers import few_drivers
+from bcecore.findings.finding import Finding
+from bcecore.findings.scored_twice import scored_twice
 from bcecore.report.evaluation_words import comparison_cautions, comparison_sentence, fixed, nats, signed
 from bcecore.report.example_charts import changes_chart
 from bcecore.store.evaluations import SplitSpec
 from bcecore.ui import evaluate_list
 from bcecore.ui.evaluate_rows import Measured, Signature, example_of, examples_of, state_of
 from bcecore.ui.evaluate_tokens import show_colours, show_legend
+from bcecore.ui.findings_list import show_findings
 from bcecore.ui.words import count, plain
 
 _KEY = "vs"
@@ -47,8 +51,18 @@ class Side:
 
     @property
     def bits_per_byte(self) -> float | None:
-        summary = self.result["splits"][self.split.name]["checkpoints"][str(self.measured.step)]
-        return known(summary.get("bits_per_byte"))
+        return known(self._summary.get("bits_per_byte"))
+
+    @property
+    def weights(self) -> str | None:
+        """Hash of the weights that were measured; None where it was not recorded."""
+        found = self._summary.get("weights_sha256")
+        return None if found is None else str(found)
+
+    @property
+    def _summary(self) -> Mapping[str, Any]:
+        summary: Mapping[str, Any] = self.result["splits"][self.split.name]["checkpoints"][str(self.measured.step)]
+        return summary
 
 
 def from_top() -> None:
@@ -69,6 +83,7 @@ def show_changes(first: Side, second: Side) -> None:
     except NotComparable as error:
         _refuse(first, second, error)
         return
+    show_findings(_noticed(first, second, table, comparison), key="vs-findings")
     _headline(first, second, comparison)
     if comparison.identical:
         return
@@ -161,6 +176,18 @@ def _refuse(first: Side, second: Side, error: NotComparable) -> None:
                     help="How many bits the model needs for a byte of the text: the same measure however a text is cut "
                     "into tokens. Lower is better.",
                 )
+
+
+def _noticed(first: Side, second: Side, table: pd.DataFrame, comparison: Comparison) -> list[Finding]:
+    """What the rules say of the two sides together."""
+    where = f"“{second.split.name}”"
+    weights = first.weights
+    if weights is not None and weights == second.weights:
+        names = f"{first.name[:1].upper()}{first.name[1:]}", second.name
+        return scored_twice(
+            second.measured.key, table["ce_first"].tolist(), table["ce_second"].tolist(), where, names=names
+        )
+    return few_drivers(second.measured.key, table["change_total"], comparison.low, comparison.high, where)
 
 
 def _headline(first: Side, second: Side, comparison: Comparison) -> None:

@@ -9,7 +9,8 @@ import streamlit as st
 
 from bcecore.config import RunConfig
 from bcecore.errors import BceError
-from bcecore.evaluation.paired import Choice, which_to_keep
+from bcecore.evaluation.paired import Choice, changes, compare, which_to_keep
+from bcecore.findings.few_drivers import few_drivers
 from bcecore.findings.finding import Finding
 from bcecore.report.evaluation_charts import behind_chart
 from bcecore.report.evaluation_tables import choice_table
@@ -33,6 +34,23 @@ def choice_of(measured: Sequence[Measured], against: Finding | None = None) -> C
         return _choice(tuple(measured), tuple(state_of(side) for side in measured))
     except BceError as error:
         return str(error)
+
+
+def drivers_of(measured: Sequence[Measured]) -> list[Finding]:
+    """The finding about two checkpoints on a text, if there is one, whose difference a few documents make."""
+    if len(measured) != 2:
+        return []  # of more, the choice is made between many pairs
+    try:
+        return _drivers(measured[0], measured[1], tuple(state_of(side) for side in measured))
+    except BceError:
+        return []  # the choice says why they cannot be compared
+
+
+@st.cache_resource(max_entries=50, show_spinner=False)
+def _drivers(first: Measured, second: Measured, states: tuple[Signature | None, ...]) -> list[Finding]:
+    sides = examples_of(first), examples_of(second)
+    comparison, totals = compare(*sides), changes(*sides)["change_total"]
+    return few_drivers(second.key, totals, comparison.low, comparison.high, f"“{second.split}”")
 
 
 @st.cache_resource(max_entries=50, show_spinner="Comparing the checkpoints …")

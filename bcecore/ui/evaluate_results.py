@@ -12,6 +12,7 @@ from bcecore.errors import RunError
 from bcecore.evaluation.decomposition import known
 from bcecore.evaluation.explorer import FINE_EDGES, REPORT_EDGES, length_buckets
 from bcecore.evaluation.paired import Choice
+from bcecore.findings.finding import by_severity
 from bcecore.findings.of_evaluation import LookedOver
 from bcecore.report.evaluation_words import choice_sentence, nats
 from bcecore.store.evaluations import EvaluationRecord, EvaluationStore, SplitSpec
@@ -24,7 +25,7 @@ from bcecore.ui.evaluate_blocks import (
     show_predicted,
     show_timing,
 )
-from bcecore.ui.evaluate_checkpoints import choice_of, show_choice, titles_of
+from bcecore.ui.evaluate_checkpoints import choice_of, drivers_of, show_choice, titles_of
 from bcecore.ui.evaluate_downloads import differences_of, show_downloads
 from bcecore.ui.evaluate_examples import show_examples
 from bcecore.ui.evaluate_labels import show_labels
@@ -54,7 +55,9 @@ def show_results(
     noticed = looked_over(store, record.key)
     choices = _choices(store, record, result, steps, noticed)
     # What on and off cannot say stands beside them.
-    show_findings([each for each in noticed.findings if each.id != "scored-twice"], key="evaluation-findings")
+    limiting = [finding for finding in noticed.findings if finding.id != "scored-twice"]
+    limiting += [finding for split in choices for finding in drivers_of(_measured(store, record, result, split))]
+    show_findings(by_severity(limiting), key="evaluation-findings")
     _answer(config, result, steps, choices)
     labelled = any(split.kind == "labelled" for split in record.request.splits)
     names = [_ON_OFF, _CHECKPOINTS, _EXAMPLES, _LABELS, _SIDES, _DOWNLOADS]
@@ -95,15 +98,17 @@ def _choices(
     """Which checkpoint to keep, for every text on which there are several, or why nobody can say."""
     if len(steps) < 2:
         return {}
-    found = {split: _steps_of(result, split) for split in result["splits"]}
-    root = str(store.root)
+    found = {split: _measured(store, record, result, split) for split in result["splits"]}
     return {
-        split: choice_of(
-            [Measured(root, record.key, split, step) for step in measured], noticed.against_choosing(split)
-        )
+        split: choice_of(measured, noticed.against_choosing(split))
         for split, measured in found.items()
         if len(measured) > 1
     }
+
+
+def _measured(store: RunStore, record: EvaluationRecord, result: Mapping[str, Any], split: str) -> list[Measured]:
+    """The checkpoints that were measured on a text, the earliest first."""
+    return [Measured(str(store.root), record.key, split, step) for step in _steps_of(result, split)]
 
 
 # -- the answer

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from bcecore.store.evaluations import SplitTexts
+from bcecore.store.evaluations import EvaluationStore, SplitTexts
 from bcecore.store.runs import RunStore
 from bcecore.ui.evaluate_changes import Side, _csv
 from tests.ui.evaluated import evaluated, listed, opened, run, run_with_training, words
@@ -167,3 +168,34 @@ def test_the_file_to_download(store: RunStore, run_id: str) -> None:
     read = pd.read_csv(io.BytesIO(_csv(table, first, second)))
     assert list(read.columns) == ["text_number", "text", "tokens", "ce (step 10)", "ce (step 20)", "change"]
     assert read.iloc[0].tolist() == [3, "ğ, x", 2, 3.0, 1.0, -2.0]
+
+
+MANY = SplitTexts("many", "file", "many.txt", [f"text {n} of many words" for n in range(120)], 48)
+
+
+@pytest.mark.parametrize(("drivers", "fires"), [(6, True), (60, False)])
+def test_a_few_texts_that_make_the_difference(store: RunStore, drivers: int, fires: bool) -> None:
+    """Of 120 texts, 6 are 5 %; the same difference from half of them is as broad as it should be."""
+    first = [3.0] * 120
+    second = [3.0 - 6 / drivers * (n < drivers) - 0.001 * (n % 3) for n in range(120)]
+    key = evaluated(store, run_with_training(store, []), MANY, {50: first, 100: second})
+    app = opened("evaluate_sides", "show_sides", store, key)
+    said = [warning.value.replace("\\", "") for warning in app.warning]
+    assert [text.startswith("**6 documents of 120 make 98 % of the difference on “many”") for text in said] == [
+        True
+    ] * fires
+
+
+@pytest.mark.parametrize(("other", "fires"), [("a" * 64, True), ("b" * 64, False)])
+def test_one_model_scored_twice_is_called_so(store: RunStore, other: str, fires: bool) -> None:
+    run_id = run_with_training(store, [])
+    losses = [1.0 + n / 100 for n in range(120)]
+    keys = [evaluated(store, run_id, MANY, {50: losses}, name=name) for name in ("with BCE", "without")]
+    for key, weights in zip(keys, ("a" * 64, other), strict=True):
+        path = EvaluationStore(store).directory(key) / "result.json"
+        result = json.loads(path.read_text())
+        result["splits"]["many"]["checkpoints"]["50"]["weights_sha256"] = weights
+        path.write_text(json.dumps(result))
+    app = opened("evaluate_sides", "show_sides", store, keys[1])
+    said = [warning.value.replace("\\", "") for warning in app.warning if "scored twice" in warning.value]
+    assert len(said) == fires and all("all 120 texts have the same CE on both sides" in text for text in said)
