@@ -7,13 +7,18 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bcecore import cli_runs
 from bcecore.errors import RunError
 from bcecore.files import expanded
 from bcecore.store.evaluations import EvaluationRecord, EvaluationStore, SplitTexts
 from bcecore.store.runs import RunStore
+
+if TYPE_CHECKING:
+    from bcecore.findings.finding import Finding
+
+_SEVERITIES = {"B": "Forbids a conclusion", "W": "Warning", "N": "Note"}
 
 
 def add_commands(commands: Any) -> None:
@@ -218,16 +223,29 @@ def _follow_to_the_end(store: RunStore, keys: Sequence[str], *, detach: bool, as
             break
     records = [evaluations.record(key) for key in keys]
     if as_json:
-        shown = [_as_json(store, record) for record in records]
+        shown = [
+            _as_json(store, record) | {"findings": [each.model_dump(mode="json") for each in _noticed(store, record)]}
+            for record in records
+        ]
         print(json.dumps({"evaluations": shown}, indent=2, ensure_ascii=False))
     elif not detach:
         _print_results(store, records)
+        for record in records:
+            for found in _noticed(store, record):
+                print(f"  {_SEVERITIES[found.severity]} ({found.id}): {found.sentence} {found.what_to_do}")
     for record in records:
         if record.failure is not None and not as_json:
             print(f"error: {record.failure.message}", file=sys.stderr)
         if record.status in ("stopped", "crashed") and not as_json:
             print(f"{record.key} is {record.status}. Go on: {_resume_command(record.key)}", file=sys.stderr)
     return 1 if any(record.status in ("failed", "crashed") for record in records) else 0
+
+
+def _noticed(store: RunStore, record: EvaluationRecord) -> list[Finding]:
+    """What the rules say of a finished evaluation."""
+    from bcecore.findings.of_evaluation import of_evaluation
+
+    return of_evaluation(store, record.key) if record.status == "finished" else []
 
 
 def _as_json(store: RunStore, record: EvaluationRecord) -> dict[str, Any]:

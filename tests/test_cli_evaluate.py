@@ -202,6 +202,18 @@ def test_json(store: RunStore, command: Command, monkeypatch: pytest.MonkeyPatch
     assert (waits["status"], waits["result"]) == ("queued", None)
 
 
+def test_what_limits_the_figures_is_told(store: RunStore, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = trained(store)
+    leak = {"leak_probe": {"leaks": True, "largest_change": 3.27, "positions": 8}}
+    at_once(monkeypatch, lambda key: end(store, key, val={"checkpoints": {"40": summed()}}))
+    assert "Forbids" not in command("evaluate", "mine")
+    store.update(run_id, facts=store.record(run_id).facts | leak)
+    said = command("evaluate", "mine").splitlines()[-1]
+    assert said.startswith("  Forbids a conclusion (future-leak): The model sees the words that it has to predict")
+    (shown,) = json.loads(command("evaluate", "mine", "--json"))["evaluations"]
+    assert [found["id"] for found in shown["findings"]] == ["future-leak"]
+
+
 def test_a_failure_is_told_and_is_the_exit_status(
     store: RunStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

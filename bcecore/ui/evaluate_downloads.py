@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from bcecore.evaluation.decomposition import Difference, differences
+from bcecore.findings.finding import Finding
 from bcecore.report.evaluation_tables import (
     as_markdown,
     on_off_table,
@@ -97,8 +98,13 @@ def _of_all(tables: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def tables_markdown(title: str, about: str, found: Found, result: Mapping[str, Any]) -> str:
-    """All tables of an evaluation as one Markdown page, figures unrounded but for the report's own table."""
+def tables_markdown(
+    title: str, about: str, found: Found, result: Mapping[str, Any], noticed: Sequence[Finding] = ()
+) -> str:
+    """All tables of an evaluation as one Markdown page, figures unrounded but for the report's own table.
+
+    What was noticed comes first: it limits what the tables say.
+    """
     printed = _of_all({step: report_table(splits) for step, splits in found.items()})
     sections = {
         "BCE vs No-BCE, as the report measured it": as_markdown(printed, REPORT_TITLES),
@@ -107,7 +113,9 @@ def tables_markdown(title: str, about: str, found: Found, result: Mapping[str, A
         "Timing": as_markdown(timing_table(result), _TIMING),
     }
     body = "\n".join(f"## {heading}\n\n{table}" for heading, table in sections.items())
-    return f"# {plain(title)}\n\n{plain(about)}\n\n{body}"
+    limits = "\n".join(f"- **{plain(each.sentence)}** {plain(each.what_to_do)} ({each.id})" for each in noticed)
+    before = f"## What was noticed\n\n{limits}\n\n" if limits else ""
+    return f"# {plain(title)}\n\n{plain(about)}\n\n{before}{body}"
 
 
 def tables_csv(found: Found, result: Mapping[str, Any]) -> str:
@@ -151,15 +159,20 @@ def examples_parquet(store: RunStore, record: EvaluationRecord) -> bytes:
 
 
 def show_downloads(
-    store: RunStore, record: EvaluationRecord, about: str, found: Found, result: Mapping[str, Any]
+    store: RunStore,
+    record: EvaluationRecord,
+    about: str,
+    found: Found,
+    result: Mapping[str, Any],
+    noticed: Sequence[Finding],
 ) -> None:
-    """The buttons; a file is made when it is asked for."""
+    """The buttons; a file is made when it is asked for. `noticed` is what the rules say of the evaluation."""
     files: dict[str, tuple[str, str, str, Any]] = {
         "tables-markdown": (
             "All tables (Markdown)",
             f"{record.id}.md",
             "text/markdown",
-            lambda: tables_markdown(record.name, about, found, result),
+            lambda: tables_markdown(record.name, about, found, result, noticed),
         ),
         "tables-csv": ("All figures (CSV)", f"{record.id}.csv", "text/csv", lambda: tables_csv(found, result)),
         "examples-csv": (

@@ -81,7 +81,7 @@ def show_results(
             show_sides(store, record.run_id, record.id, result)
         else:
             found = differences_of(result, config.bce.weight(1))
-            show_downloads(store, record, about_words(record), found, result)
+            show_downloads(store, record, about_words(record), found, result, noticed.findings)
 
 
 def _steps_of(result: Mapping[str, Any], split: str) -> list[int]:
