@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from bcecore.config import RunConfig
 from bcecore.errors import RunError
@@ -49,6 +49,14 @@ def of_comparison(store: RunStore, runs: Mapping[str, str]) -> list[Finding]:
 def limits(finding: Finding) -> bool:
     """Whether a finding about a run limits what a comparison with another can say."""
     return finding.blocks or finding.id in LIMITING
+
+
+def forbids_judging(findings: Iterable[Finding]) -> bool:
+    """Whether nothing may be called better or worse: something blocks that is about all of a run's figures.
+
+    A value that is no number is not compared in any case, and those before it are as good as they were.
+    """
+    return any(finding.blocks and finding.id != "non-finite" for finding in findings)
 
 
 def _named(finding: Finding, name: str) -> Finding:

@@ -93,18 +93,25 @@ def overlaid_keys(sides: Sequence[Side]) -> list[str]:
 
 
 def compare(
-    sides: Sequence[Side], baseline: int = 0, *, same_step: bool = False, keys: Sequence[str] | None = None
+    sides: Sequence[Side],
+    baseline: int = 0,
+    *,
+    same_step: bool = False,
+    keys: Sequence[str] | None = None,
+    judged: bool = True,
 ) -> list[Compared]:
     """Metrics of all sides, with the differences to `sides[baseline]`: the given ones, or all `shared_keys`.
+
+    Not `judged`: nothing is called better or worse, because a finding about one of the sides forbids it.
 
     With `same_step`, each metric at the largest step at which all sides that have it logged it; where there is no such
     step, without values.
     """
     chosen = shared_keys(sides, baseline) if keys is None else keys
-    return [_compared(key, sides, baseline, same_step) for key in chosen]
+    return [_compared(key, sides, baseline, same_step, judged) for key in chosen]
 
 
-def _compared(key: str, sides: Sequence[Side], baseline: int, same_step: bool) -> Compared:
+def _compared(key: str, sides: Sequence[Side], baseline: int, same_step: bool, judged: bool) -> Compared:
     about = metric_of(key, sides)
     series = [side.series(key) for side in sides]
     common = largest_common_step([one.steps for one in series if len(one)]) if same_step else None
@@ -120,7 +127,9 @@ def _compared(key: str, sides: Sequence[Side], baseline: int, same_step: bool) -
     return Compared(
         about,
         tuple(
-            entry if place == baseline else _against(entry, base, about, obstacle(key, sides[baseline], sides[place]))
+            entry
+            if place == baseline
+            else _against(entry, base, about, obstacle(key, sides[baseline], sides[place]), judged)
             for place, entry in enumerate(entries)
         ),
         common,
@@ -133,12 +142,12 @@ def metric_of(key: str, sides: Sequence[Side]) -> Metric:
     return metric(key, least_known([side.origin for side in sides if key in side.keys]))
 
 
-def _against(entry: Entry, base: Entry, about: Metric, reason: Obstacle | None) -> Entry:
+def _against(entry: Entry, base: Entry, about: Metric, reason: Obstacle | None, judged: bool) -> Entry:
     if entry.value is None or base.value is None:
         return entry  # there is nothing to be compared
     if reason is not None and reason.known:
         return Entry(entry.value, entry.best, obstacle=reason)
-    judged = reason is None
+    judged = judged and reason is None
     return Entry(
         entry.value,
         entry.best,

@@ -8,6 +8,8 @@ from dataclasses import replace
 import streamlit as st
 
 from bcecore.errors import RunError
+from bcecore.findings.finding import Finding
+from bcecore.findings.of_comparison import forbids_judging
 from bcecore.jobs import evaluations, generation
 from bcecore.jobs.local import current_records
 from bcecore.report.comparability import Side
@@ -91,6 +93,8 @@ def _steps(store: RunStore, run_id: str, live: bool) -> None:
     if live:
         keep_supervised(store)
     saved = checkpoint_steps(store.directory(run_id))
+    noticed = about_comparison(store, [record])
+    judged = not forbids_judging(noticed)
     try:
         with open_sides(store, [(record, None)]) as [whole]:
             logged = whole.steps.copy()
@@ -103,17 +107,17 @@ def _steps(store: RunStore, run_id: str, live: bool) -> None:
             sides = _sides(whole, chosen)
             keys = shared_keys(sides) if len(sides) > 1 else []
             first = card_keys(keys)
-            compared = compare(sides, keys=first)
+            compared = compare(sides, keys=first, judged=judged)
     except RunError:
         st.rerun(scope="app")
 
     def compare_others() -> list[Compared]:
         with open_sides(store, [(record, None)]) as [again]:
-            return compare(_sides(again, chosen), keys=[key for key in keys if key not in first])
+            return compare(_sides(again, chosen), keys=[key for key in keys if key not in first], judged=judged)
 
     _say_what_is_not_there(logged, saved)
     _choose_steps(logged, saved, checked.tolist(), chosen)
-    _answer(store, record, advice, chosen, saved)
+    _answer(store, record, advice, chosen, saved, noticed)
     if len(chosen) < 2:
         st.caption("Choose a second step to compare with.")
     else:
@@ -192,13 +196,19 @@ def _steps_chosen(logged: Steps, saved: Sequence[int]) -> None:
     address.set_steps(chosen)
 
 
-def _answer(store: RunStore, record: RunRecord, advice: Advice, chosen: Sequence[int], saved: Sequence[int]) -> None:
+def _answer(
+    store: RunStore,
+    record: RunRecord,
+    advice: Advice,
+    chosen: Sequence[int],
+    saved: Sequence[int],
+    noticed: Sequence[Finding],
+) -> None:
     """Which to keep: from what was measured of the chosen steps, and only where nothing was, from the log."""
     config = configs_of(store, [record]).get(record.id)
     if config is None:
         _show_advice(advice, saved)
         return
-    noticed = about_comparison(store, [record])
     records = evaluations.current_evaluations(store, record.id)
     with st.container(key="compare-measured"):
         measured = show_measured(store, config, records, chosen)

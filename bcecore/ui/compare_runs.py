@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from bcecore.errors import RunError
+from bcecore.findings.of_comparison import forbids_judging
 from bcecore.jobs.local import current_records
 from bcecore.report.comparability import warnings
 from bcecore.report.comparison import CHANCE, Compared, compare, shared_keys
@@ -145,10 +146,12 @@ def _compared(store: RunStore, chosen: Sequence[str], baseline_id: str, live: bo
 def _show_compared(store: RunStore, records: Sequence[RunRecord], baseline: int) -> None:
     same_step = address.same_step()
     chosen = [(record, None) for record in records]
+    noticed = about_comparison(store, records)
+    judged = not forbids_judging(noticed)
     with open_sides(store, chosen) as sides:
         keys = shared_keys(sides, baseline)
         first = card_keys(keys)
-        compared = compare(sides, baseline, same_step=same_step, keys=first)
+        compared = compare(sides, baseline, same_step=same_step, keys=first, judged=judged)
         differing = differences(sides, choice_words)
         groups = seed_groups(sides)
         members = [[sides[place] for place in group.members] for group in groups]
@@ -160,7 +163,7 @@ def _show_compared(store: RunStore, records: Sequence[RunRecord], baseline: int)
     def compare_others() -> list[Compared]:
         others = [key for key in keys if key not in first]
         with open_sides(store, chosen) as again:
-            return compare(again, baseline, same_step=same_step, keys=others)
+            return compare(again, baseline, same_step=same_step, keys=others, judged=judged)
 
     _heads(records, baseline)
     show_differences(differing, sides)
@@ -171,7 +174,7 @@ def _show_compared(store: RunStore, records: Sequence[RunRecord], baseline: int)
     with st.container(key="compare-cautions"):
         for caution in cautions:
             st.warning(plain(caution), icon=":material/warning:")
-        show_findings(about_comparison(store, records), key="compare-noticed")
+        show_findings(noticed, key="compare-noticed")
     _choose_at(same_step)
     if not keys:
         st.caption("The runs have logged nothing that can be compared yet.")

@@ -450,6 +450,16 @@ def test_what_limits_a_comparison_of_runs_is_said_with_their_names(app: AppTest,
     assert "differ in BCE" not in said_plainly(app)
 
 
+@pytest.mark.parametrize("leaks", [False, True])
+def test_nothing_is_called_better_where_a_finding_forbids_it(app: AppTest, store: RunStore, leaks: bool) -> None:
+    shorter, longer = (run(store, f"{n} steps", steps=n, leaks=leaks) for n in (60, 120))
+    show(app, runs=[shorter, longer])
+    judged = " ".join(table.value.to_string() for table in app.table)
+    assert ("better" in judged) is not leaks and "−" in judged
+    show(app, mode="checkpoints", run=longer, steps=["50", "100"])
+    assert ("better" in " ".join(table.value.to_string() for table in app.table)) is not leaks
+
+
 def links(app: AppTest) -> dict[str, str]:
     """The links in the page, by their words: where they lead."""
     return {link.proto.label: f"{link.proto.page}?{link.proto.query_string}" for link in app.get("page_link")}
