@@ -1,4 +1,4 @@
-"""too-good (W): a loss on held-out text that no language model reaches. Pure."""
+"""too-good (W): a measured loss on held-out text that no language model reaches. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TOO_GOOD = 0.1
 to 1.3 bits of surprise at each character: 0.4 nats even where every character is a token, 1.7 where four are."""
 
 
-def too_good(subject: str, ce: float, where: str) -> list[Finding]:
+def too_good_measured(subject: str, ce: float, where: str) -> list[Finding]:
     """The finding about a CE on held-out text, if there is one: it fires below 0.1 nats per token.
 
     `where` says in words which text it is: `the held-out lines`.
