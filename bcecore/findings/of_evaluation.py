@@ -18,7 +18,7 @@ from bcecore.findings.overlap import find_overlap, overlap
 from bcecore.findings.sample_size import too_small
 from bcecore.findings.scored_twice import scored_twice
 from bcecore.findings.split_reuse import split_reuse
-from bcecore.findings.too_good import too_good_on
+from bcecore.findings.too_good import too_good_measured
 from bcecore.store.evaluations import EvaluationRecord, EvaluationStore, SplitSpec
 from bcecore.store.runs import RunStore
 
@@ -144,7 +144,7 @@ def _of_figures(
     known = {step: float(each["ce"]) for step, each in figures.items() if each.get("ce") is not None}
     if known:
         best = min(known, key=lambda step: known[step])
-        yield from too_good_on(key, known[best], f"“{split}” (step {best:,})")
+        yield from too_good_measured(key, known[best], f"“{split}” (step {best:,})")
     for step, each in figures.items():
         here = rows[rows["checkpoint"] == step]
         broken = int((~here["nll"].map(math.isfinite)).sum())

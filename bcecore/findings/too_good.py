@@ -88,7 +88,7 @@ class TooGood:
         ]
 
 
-def too_good_on(subject: str, ce: float, where: str) -> list[Finding]:
+def too_good_measured(subject: str, ce: float, where: str) -> list[Finding]:
     """The finding about a CE that was measured on a held-out text, if there is one: it fires below 0.1 nats per token.
 
     `where` says in words which text it is: `the held-out lines`.

@@ -12,6 +12,7 @@ from typing import Any
 from bcecore.findings.live import LiveRules
 from bcecore.store.history import History
 from bcecore.store.metrics import MetricsWriter
+from tests.benchmarks.many_lines import run as measure_many_lines
 from tests.benchmarks.pairs import machine
 from tests.benchmarks.training import STEPS_A_ROUND, Variant, process
 from tests.examples import example_config, training_lines
@@ -62,7 +63,12 @@ def live_rules(rounds: int, *, rows: int = ROWS, long_rows: int = LONG_ROWS) -> 
     }
 
 
-PARTS: dict[str, Callable[[int], dict[str, Any]]] = {"live_rules": live_rules}
+def many_lines(_: int) -> dict[str, Any]:
+    """Overlap and copies among a million lines, once; see `tests.benchmarks.many_lines`."""
+    return measure_many_lines()
+
+
+PARTS: dict[str, Callable[[int], dict[str, Any]]] = {"live_rules": live_rules, "many_lines": many_lines}
 """Each part by its name; it is given the number of rounds, and its result says with `met` whether its budget is."""
 
 

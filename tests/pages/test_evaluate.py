@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from bcecore.errors import TextError
 from bcecore.evaluation import hub, splits
-from bcecore.findings.too_good import too_good_on
+from bcecore.findings.too_good import too_good_measured
 from bcecore.jobs import evaluations, queue, submit
 from bcecore.recipes import load_recipe
 from bcecore.settings import with_values
@@ -632,7 +632,7 @@ def test_what_can_be_taken_away(app: AppTest, store: RunStore, run_id: str) -> N
     record, result = found.record(key), found.result(key)
     assert result is not None
     differences = evaluate_downloads.differences_of(result, store.config(run_id).bce.weight(1))
-    noticed = too_good_on("planted", 0.05, "“val”")
+    noticed = too_good_measured("planted", 0.05, "“val”")
     limited = evaluate_downloads.tables_markdown("planted", "Steps 50 and 120 on val", differences, result, noticed)
     assert "## What was noticed\n\n- **A CE of 0\\.05 on “val” is too good to be true" in limited
     markdown = evaluate_downloads.tables_markdown("planted", "Steps 50 and 120 on val", differences, result)

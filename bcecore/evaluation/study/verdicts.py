@@ -37,7 +37,7 @@ from bcecore.findings.few_drivers import few_drivers
 from bcecore.findings.finding import Finding, by_severity
 from bcecore.findings.metric_contains_regulariser import Figure, metric_contains_regulariser
 from bcecore.findings.of_study import Member, after_training
-from bcecore.findings.too_good import too_good_on
+from bcecore.findings.too_good import too_good_measured
 from bcecore.findings.twin_mismatch import Twin, measured_other, not_as_planned, twin_mismatch
 from bcecore.findings.twins_identical import twins_identical
 from bcecore.store import acknowledged
@@ -385,7 +385,7 @@ def _of_numbers(plan: StudyPlan, arm: Arm, primary: Collected, difference: Diffe
     where = f"“{plan.primary.name}”"
     found = []
     for name, side in ((plan.reference.name, 0), (arm.name, 1)):
-        found += too_good_on(plan.id, primary.ce(side), f"{where} (arm “{name}”)")
+        found += too_good_measured(plan.id, primary.ce(side), f"{where} (arm “{name}”)")
     if difference.low is not None and difference.high is not None:
         found += few_drivers(plan.id, primary.cells.sums.mean(axis=0), difference.low, difference.high, where)
     return found
