@@ -92,6 +92,8 @@ def test_a_run_and_its_report(answer: Any, store: RunStore, capsys: pytest.Captu
     status, printed, _ = answer("ours", "--against", report)
     assert status == 0 and printed.startswith(f"{run_id}: ")
     assert ", 0 of them wrong" in printed
+    could_not = printed.partition("Rules that could not look:")[2]
+    assert "scored-twice" in could_not and "overlap" not in could_not and "future-leak" not in could_not
     report.write_text(report.read_text().replace("| Seed | 42 |", "| Seed | 43 |"))
     status, printed, _ = answer("ours", "--against", report)
     assert status == 1 and "it says 43. It is 42." in printed

@@ -37,6 +37,11 @@ ROW_RULES = (
 )  # fmt: skip
 """The rules over logged rows."""
 
+OF_A_LOG = ("too-good", "metric-contains-regulariser")
+"""Further rules that any run's log is enough for."""
+OF_OUR_RUNS = ("future-leak", "off-not-off", "split-reuse", "overlap", "too-small")
+"""Those for which our own runs have what it takes: settings, texts, and what they proved before their first step."""
+
 _MANY_LINES = 200_000
 _STATS = "no stats file with BCE on and off was given"
 _NO_LOG = "no log (trainer_state.json) was given"
@@ -101,7 +106,8 @@ def of_files_with_run(store: RunStore, run_id: str, files: Files, say: Say = lam
     own = of_run(store, run_id)
     told = {(one.id, one.sentence) for one in own}
     findings = [*own, *(one for one in looked.findings if (one.id, one.sentence) not in told)]
-    rules = tuple(dict.fromkeys((*looked.rules, *ROW_RULES, *(one.id for one in own))))
+    by_run = OF_A_LOG if store.record(run_id).status == "imported" else (*OF_A_LOG, *OF_OUR_RUNS)
+    rules = tuple(dict.fromkeys((*looked.rules, *ROW_RULES, *by_run, *(one.id for one in own))))
     could_not = {name: why for name, why in looked.could_not.items() if name not in rules}
     return Looked(tuple(by_severity(findings)), rules, could_not, looked.checks)
 
