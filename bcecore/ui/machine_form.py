@@ -67,7 +67,7 @@ def show_form(store: RunStore) -> None:
             preferences.keep_warm,
             key=_key("keep_warm"),
             help="Keeps a process ready that has everything loaded. It takes about 0.4 GB of memory. "
-            "On Linux only; elsewhere every run loads everything anew.",
+            "On Linux only; elsewhere every run and evaluation loads everything anew.",
         )
     with st.container(border=True, key="machine-notify"):
         st.header("When a run or an evaluation ends", anchor=False)
