@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bcecore.findings.live import LiveRules, loss_source
 from bcecore.settings import with_values
+from bcecore.store.columns import Series
 from bcecore.store.history import History
 from bcecore.store.metrics import MetricsWriter
 from bcecore.store.runs import RunStore
@@ -169,11 +170,14 @@ def test_a_look_without_news_costs_nothing(tmp_path: Path, monkeypatch: pytest.M
     history, rules = History(tmp_path), LiveRules("run", None)
     history.refresh()
     rules.look(history)
-    starts = []
+    starts: list[int] = []
     original = History.series
-    monkeypatch.setattr(
-        History, "series", lambda self, key, start=0: starts.append(start) or original(self, key, start)
-    )
+
+    def asked(self: History, key: str, start: int = 0) -> Series:
+        starts.append(start)
+        return original(self, key, start)
+
+    monkeypatch.setattr(History, "series", asked)
     write(tmp_path, [{"step": 501, "loss": 3.0, "grad_norm": 1.0}])
     history.refresh()
     rules.look(history)

@@ -14,6 +14,7 @@ from bcecore.findings.of_study import Member
 from bcecore.findings.watch import Watch
 from bcecore.store.history import History
 from bcecore.store.metrics import MetricsWriter
+from bcecore.store.record import RunRecord
 from bcecore.store.runs import RunStore
 from tests.findings.conftest import edit_json
 from tests.training.processes import wait_for
@@ -61,8 +62,17 @@ def test_the_record_and_the_texts_are_read_once(
     store, run_id = twins[0], twins[1][2].run
     read: list[str] = []
     record, lines = RunStore.record, collect.lines
-    monkeypatch.setattr(RunStore, "record", lambda self, key: read.append("record") or record(self, key))
-    monkeypatch.setattr(collect, "lines", lambda path: read.append(path.name) or lines(path))
+
+    def read_record(self: RunStore, key: str) -> RunRecord:
+        read.append("record")
+        return record(self, key)
+
+    def read_lines(path: Path) -> list[str]:
+        read.append(path.name)
+        return lines(path)
+
+    monkeypatch.setattr(RunStore, "record", read_record)
+    monkeypatch.setattr(collect, "lines", read_lines)
     history = History(store.directory(run_id))
     history.refresh()
     for watching in (Watch(store, run_id), Watch(store, run_id)):  # as two tabs have it
