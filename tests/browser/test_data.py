@@ -50,7 +50,7 @@ def test_a_clean_split_of_the_reports_files(
     page.get_by_role("button", name="Train on it").click()
     expect(page.get_by_role("heading", name="New run")).to_be_visible()
     expect(page.get_by_text("171 lines · 171 to learn from, 29 to check")).to_be_visible()
-    expect(page.get_by_text("also in the text it learns from")).to_have_count(0)
+    expect(page.get_by_text("lines that it learns from")).to_have_count(0)
     expect(page.get_by_role("button", name="Launch", exact=True)).to_be_enabled()
 
     # What was chosen is still there, and nothing but tables scrolls sideways on a narrow screen.
