@@ -11,8 +11,7 @@ steps to come back. Large runs of others were set back and given other batches a
 A rise of less than 0.2 nats is none, however quiet the rows before: at the end of a run that learnt its text by heart,
 the deviation is a hundredth.
 
-It stays as a note of what happened: a spike does not become undone by the loss coming back, and the sentence says
-whether it did.
+What is found stays: a spike does not become undone by the loss coming back, and the sentence says whether it did.
 """
 
 from __future__ import annotations
