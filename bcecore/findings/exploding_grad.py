@@ -9,7 +9,8 @@ and cannot harm, whatever it was before.
 In healthy runs the median of ten rows was 0.76 to 1.26 times that of the ten before, at batch size 1 0.44 to 2.5 times;
 the report's run, at batch size 1, never went above 5 times its median.
 
-What is found stays, with its severity: it tells what happened, and the sentence says whether the gradient is still that long.
+What is found stays, with its severity: it tells what happened, and the sentence says whether the gradient is still that
+long.
 """
 
 from __future__ import annotations

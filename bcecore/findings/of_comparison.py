@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from bcecore.config import RunConfig
 from bcecore.errors import RunError
 from bcecore.findings.finding import Finding, by_severity, counted
 from bcecore.findings.of_run import of_run
 from bcecore.findings.sample_size import FEWEST_SEEDS, single_run
+from bcecore.store.acknowledged import Acknowledgement, acknowledgement_of, read
 from bcecore.store.runs import RunStore
 
 LIMITING = frozenset(
@@ -31,19 +32,29 @@ spike, a plateau) is on its own page."""
 def of_comparison(store: RunStore, runs: Mapping[str, str]) -> list[Finding]:
     """What is noticed about runs that are compared, by id and name, the most serious first.
 
-    The same about several runs is said once for each, with its name. Runs that were trained elsewhere have no settings
-    to look at; a run that cannot be read is left out, which whoever compares says.
+    The same about several runs is said once for each, with its name; what was accepted of one is a note. Runs that were
+    trained elsewhere have no settings to look at; a run that cannot be read is left out, which whoever compares says.
     """
     found: list[Finding] = []
     configs: list[RunConfig] = []
     for run_id, name in runs.items():
         try:
             configs.append(store.config(run_id))
-            about = [finding for finding in of_run(store, run_id) if limits(finding)]
+            accepted = read(store.directory(run_id))
+            about = [_softened(finding, accepted) for finding in of_run(store, run_id) if limits(finding)]
         except RunError:
             continue
         found += [_named(finding, name) for finding in about] if len(runs) > 1 else about
     return by_severity([*found, *_seeds(configs)])
+
+
+def _softened(finding: Finding, accepted: Sequence[Acknowledgement]) -> Finding:
+    """A note with the reason, where somebody has accepted it on the run's own page: it forbids nothing any more."""
+    found = acknowledgement_of(finding, accepted)
+    if found is None:
+        return finding
+    sentence = f"{finding.sentence} Accepted, because “{found.reason.rstrip('.')}”."
+    return finding.model_copy(update={"severity": "N", "sentence": sentence})
 
 
 def limits(finding: Finding) -> bool:

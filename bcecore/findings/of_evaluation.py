@@ -19,6 +19,7 @@ from bcecore.findings.sample_size import too_small
 from bcecore.findings.scored_twice import scored_twice
 from bcecore.findings.split_reuse import split_reuse
 from bcecore.findings.too_good import too_good_measured
+from bcecore.store.acknowledged import Acknowledgement, read, without_accepted
 from bcecore.store.evaluations import EvaluationRecord, EvaluationStore, SplitSpec
 from bcecore.store.runs import RunStore
 
@@ -40,18 +41,24 @@ class LookedOver:
         """All of them, the most serious first."""
         return by_severity([*self.model, *(finding for found in self.splits.values() for finding in found)])
 
-    def against_choosing(self, split: str) -> Finding | None:
-        """What forbids to say on this text which checkpoint to keep, if anything does.
+    def against_choosing(self, split: str, accepted: Sequence[Acknowledgement] = ()) -> Finding | None:
+        """What forbids to say on this text which checkpoint to keep, if anything does that nobody has accepted.
 
         A loss that is no number on some checkpoint does not: the choice leaves that one out, and says so.
         """
-        found = [*self.model, *self.splits.get(split, ())]
+        found = without_accepted([*self.model, *self.splits.get(split, ())], accepted)
         return next((finding for finding in found if finding.blocks and finding.id != "non-finite"), None)
 
 
 def of_evaluation(store: RunStore, key: str) -> list[Finding]:
     """What is noticed about an evaluation, the most serious first. Raises RunError where it cannot be read."""
     return look_over(store, key).findings
+
+
+def accepted_about(store: RunStore, key: str) -> list[Acknowledgement]:
+    """What somebody has accepted about an evaluation, or about the run that it is of."""
+    directories = EvaluationStore(store).directory(key), store.directory(key.partition("/")[0])
+    return [each for directory in directories for each in read(directory)]
 
 
 def look_over(store: RunStore, key: str) -> LookedOver:

@@ -20,11 +20,11 @@ were not named then.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import filelock
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -60,6 +60,9 @@ class Noticed(Protocol):
     def sentence(self) -> str: ...
     @property
     def numbers(self) -> dict[str, Any]: ...
+
+
+_Said = TypeVar("_Said", bound=Noticed)
 
 
 class Acknowledgement(BaseModel):
@@ -151,6 +154,11 @@ def acknowledgement_of(finding: Noticed, accepted: Iterable[Acknowledgement]) ->
     """The acceptance that covers a finding, the latest one; None where it stands."""
     covering = [each for each in accepted if each.covers(finding)]
     return covering[-1] if covering else None
+
+
+def without_accepted(findings: Iterable[_Said], accepted: Sequence[Acknowledgement]) -> list[_Said]:
+    """The findings that nobody has accepted, in the order given."""
+    return [finding for finding in findings if acknowledgement_of(finding, accepted) is None]
 
 
 def checked_reason(reason: str) -> str:

@@ -14,6 +14,8 @@ from bcecore.config import RunConfig
 from bcecore.errors import BceError, RunError
 from bcecore.evaluation.comparable import SideOfComparison, what_differs
 from bcecore.findings.finding import Finding, by_severity
+from bcecore.findings.of_evaluation import accepted_about
+from bcecore.store.acknowledged import without_accepted
 from bcecore.store.evaluations import EvaluationRecord, EvaluationStore, SplitSpec
 from bcecore.store.record import RunRecord
 from bcecore.store.runs import RunStore
@@ -96,15 +98,18 @@ def show_measured(
 
 
 def _noticed(store: RunStore, text: OnText) -> tuple[list[Finding], Finding | None]:
-    """What limits the measured steps on a text, and what forbids to choose one of them, if anything does."""
+    """What limits the measured steps on a text, and what forbids to choose one of them, if anything does.
+
+    What was accepted is told where that was done: on the Evaluate page, or on the run's own.
+    """
     found: list[Finding] = []
     against: Finding | None = None
     # The steps can be of several evaluations, which call the text by several names.
     for key, name in dict.fromkeys((measured.key, measured.split) for measured, _ in text.sides.values()):
-        noticed = looked_over(store, key)
-        found += [finding for finding in noticed.model if finding.id != "scored-twice"]
-        found += noticed.splits.get(name, ())
-        against = against or noticed.against_choosing(name)
+        noticed, accepted = looked_over(store, key), accepted_about(store, key)
+        about = [finding for finding in noticed.model if finding.id != "scored-twice"]
+        found += without_accepted([*about, *noticed.splits.get(name, ())], accepted)
+        against = against or noticed.against_choosing(name, accepted)
     return found, against
 
 

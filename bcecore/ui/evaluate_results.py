@@ -13,8 +13,9 @@ from bcecore.evaluation.decomposition import known
 from bcecore.evaluation.explorer import FINE_EDGES, REPORT_EDGES, length_buckets
 from bcecore.evaluation.paired import Choice
 from bcecore.findings.finding import by_severity
-from bcecore.findings.of_evaluation import LookedOver
+from bcecore.findings.of_evaluation import LookedOver, accepted_about
 from bcecore.report.evaluation_words import choice_sentence, nats
+from bcecore.store.acknowledged import read, without_accepted
 from bcecore.store.evaluations import EvaluationRecord, EvaluationStore, SplitSpec
 from bcecore.store.record import RunRecord
 from bcecore.store.runs import RunStore
@@ -33,7 +34,7 @@ from bcecore.ui.evaluate_rows import Measured, examples_of
 from bcecore.ui.evaluate_sides import show_sides
 from bcecore.ui.evaluate_words import about_words, dropped_words, perplexity_words, reading_words
 from bcecore.ui.evaluation_findings import looked_over
-from bcecore.ui.findings_list import show_findings
+from bcecore.ui.findings_list import Accepting, show_findings
 from bcecore.ui.words import count, plain
 
 TAB_PARAMETER = "part"
@@ -57,7 +58,10 @@ def show_results(
     # What on and off cannot say stands beside them.
     limiting = [finding for finding in noticed.findings if finding.id != "scored-twice"]
     limiting += [finding for split in choices for finding in drivers_of(_measured(store, record, result, split))]
-    show_findings(by_severity(limiting), key="evaluation-findings")
+    # What was accepted of the run is told on its own page.
+    limiting = without_accepted(limiting, read(store.directory(run.id)))
+    directory = EvaluationStore(store).directory(record.key)
+    show_findings(by_severity(limiting), key="evaluation-findings", acknowledge=Accepting(directory))
     _answer(config, result, steps, choices)
     labelled = any(split.kind == "labelled" for split in record.request.splits)
     names = [_ON_OFF, _CHECKPOINTS, _EXAMPLES, _LABELS, _SIDES, _DOWNLOADS]
@@ -99,8 +103,9 @@ def _choices(
     if len(steps) < 2:
         return {}
     found = {split: _measured(store, record, result, split) for split in result["splits"]}
+    accepted = accepted_about(store, record.key)
     return {
-        split: choice_of(measured, noticed.against_choosing(split))
+        split: choice_of(measured, noticed.against_choosing(split, accepted))
         for split, measured in found.items()
         if len(measured) > 1
     }

@@ -11,6 +11,7 @@ from bcecore.errors import BceError, RunError
 from bcecore.findings.finding import Finding
 from bcecore.findings.of_comparison import of_comparison
 from bcecore.findings.of_evaluation import LookedOver, look_over
+from bcecore.store.acknowledged import read
 from bcecore.store.evaluations import RESULT_FILE, EvaluationStore
 from bcecore.store.record import RunRecord
 from bcecore.store.runs import RECORD_FILE, RunStore
@@ -30,7 +31,7 @@ def looked_over(store: RunStore, key: str) -> LookedOver:
 
 
 @st.cache_resource(max_entries=_KEPT, show_spinner="Looking for what limits the result …")
-def _looked_over(root: str, key: str, _of_files: _State) -> LookedOver:
+def _looked_over(root: str, key: str, of_files: _State) -> LookedOver:
     return look_over(RunStore(Path(root)), key)
 
 
@@ -41,14 +42,18 @@ def about_comparison(store: RunStore, records: Sequence[RunRecord]) -> list[Find
     """
     try:
         return _about_comparison(
-            str(store.root), tuple((record.id, record.name, record.status, record.status_since) for record in records)
+            str(store.root),
+            tuple((record.id, record.name, record.status, record.status_since) for record in records),
+            tuple(each.model_dump_json() for record in records for each in read(store.directory(record.id))),
         )
     except RunError:
         return []  # one was deleted a moment ago
 
 
 @st.cache_resource(max_entries=_KEPT, show_spinner="Looking for what limits the comparison …")
-def _about_comparison(root: str, runs: tuple[tuple[str, str, str, object], ...]) -> list[Finding]:
+def _about_comparison(
+    root: str, runs: tuple[tuple[str, str, str, object], ...], accepted: tuple[str, ...]
+) -> list[Finding]:
     return of_comparison(RunStore(Path(root)), {run_id: name for run_id, name, _, _ in runs})
 
 

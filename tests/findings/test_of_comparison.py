@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from bcecore.findings.finding import Finding
-from bcecore.findings.of_comparison import limits, of_comparison
+from bcecore.findings.of_comparison import forbids_judging, limits, of_comparison
 from bcecore.findings.of_study import Member
+from bcecore.store.acknowledged import acknowledge
 from bcecore.store.runs import RunStore
 from tests.findings.conftest import edit_json
 
@@ -43,7 +44,15 @@ def test_a_leak_in_one_is_told_with_its_name(twins: tuple[RunStore, tuple[Member
     assert found.blocks and found.sentence.startswith("my run: The model sees the words")
     alone, *_ = of_comparison(store, {leaky: "my run", "20260101-000000-gone-0000": "gone"})
     assert alone.sentence == found.sentence
-    assert of_comparison(store, {leaky: "my run"})[0].sentence.startswith("The model sees")
+    (own, *_) = of_comparison(store, {leaky: "my run"})
+    assert own.sentence.startswith("The model sees")
+    assert forbids_judging([found])
+    # Accepted on the run's own page, it is told and forbids nothing.
+    acknowledge(store.directory(leaky), own, "Both sides leak alike.")
+    after = of_comparison(store, {leaky: "my run", sound: "the other"})
+    (told,) = [each for each in after if each.id == "future-leak"]
+    assert told.severity == "N" and told.sentence.endswith("Accepted, because “Both sides leak alike”.")
+    assert not forbids_judging(after)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import pytest
 from bcecore.errors import RunError
 from bcecore.evaluation.worker import main as evaluate
 from bcecore.findings import collect
-from bcecore.findings.of_evaluation import LookedOver, look_over, of_evaluation
+from bcecore.findings.of_evaluation import LookedOver, accepted_about, look_over, of_evaluation
+from bcecore.store.acknowledged import acknowledge
 from bcecore.store.evaluations import EvaluationStore
 from bcecore.store.runs import RunStore
 from tests.evaluation.scored import make_evaluation, trained_run
@@ -97,7 +98,12 @@ def test_figures_that_are_not_those_of_the_texts(kept: tuple[RunStore, str]) -> 
     figures(store, key, 20, ce=ce - 0.2)
     found = look_over(store, key)
     assert told(found) == [("metric-contains-regulariser", "B"), ("scored-twice", "N")]
-    assert found.against_choosing("split 0") is not None
+    blocking = found.against_choosing("split 0")
+    assert blocking is not None
+    acknowledge(EvaluationStore(store).directory(key), blocking, "It is only to try the page.")
+    accepted = accepted_about(store, key)
+    assert [each.id for each in accepted] == ["metric-contains-regulariser"]
+    assert found.against_choosing("split 0", accepted) is None
     figures(store, key, 20, ce=0.05, perplexity=None)
     assert ("too-good", "W") in told(look_over(store, key))
 

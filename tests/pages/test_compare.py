@@ -415,7 +415,7 @@ def test_a_text_that_the_run_learnt_from_is_called_so(app: AppTest, store: RunSt
     boxes = [error.value.replace("\\", "") for error in app.error]
     assert [box.split(":")[0] for box in boxes] == [
         "**The model sees the words that it has to predict",
-        "**The 3 lines that the model is checked on are lines that it learns from",
+        "**All 3 lines that the model is checked on are lines that it learns from",
     ]
     said = said_plainly(app)
     assert "Nobody can say by this text which checkpoint to keep: the model sees the words" in said
