@@ -246,7 +246,9 @@ class NearPairs:
         several: list[int] = []
         begun = 0
         for number, (_, sketch) in enumerate(_sketches(others, asking), 1):
-            found = index.query(sketch)
+            # The same as `query`, which takes half as long again where many texts are alike.
+            index.add_to_query_buffer(sketch)
+            found = index.collect_query_buffer()
             ones += found
             several.append(len(found))
             if len(ones) >= _PAIRS_AT_ONCE or number == len(asking):
