@@ -240,15 +240,14 @@ class NearPairs:
             for bucket, count in band.itemcounts().items():
                 if count > most:
                     self.complete = False
-                    for place in sorted(band.get(bucket))[most:]:
-                        band.remove_val(bucket, place)
+                    first = sorted(band.get(bucket))[:most]
+                    band.remove(bucket)
+                    band.insert(bucket, *first)
         ones: list[int] = []
         several: list[int] = []
         begun = 0
         for number, (_, sketch) in enumerate(_sketches(others, asking), 1):
-            # The same as `query`, which takes half as long again where many texts are alike.
-            index.add_to_query_buffer(sketch)
-            found = index.collect_query_buffer()
+            found = index.query(sketch)
             ones += found
             several.append(len(found))
             if len(ones) >= _PAIRS_AT_ONCE or number == len(asking):
