@@ -64,13 +64,12 @@ def find_duplicates(texts: Sequence[str], progress: Progress | None = None) -> D
     """Which of the texts are there more than once."""
     found = grouped(texts, progress)
     copies = [Copy(line, first, 1.0, exact=True) for line, first in enumerate(found.first_same) if first != line]
-    nearest: dict[int, int] = {}
+    nearest = np.arange(len(found.distinct))
     search = NearPairs(found.grams)
     for ones, others in search:
-        for one, other in zip(ones.tolist(), others.tolist(), strict=True):
-            nearest[other] = min(nearest.get(other, one), one)
-    for other, one in nearest.items():
-        again, first = int(found.distinct[other]), int(found.distinct[one])
+        np.minimum.at(nearest, others, ones)
+    for other in np.flatnonzero(nearest < np.arange(len(nearest))):
+        again, first = int(found.distinct[other]), int(found.distinct[nearest[other]])
         jaccard = near.similarity(texts[again], texts[first])
         if jaccard >= near.THRESHOLD:
             copies.append(Copy(again, first, jaccard, exact=False))

@@ -1,22 +1,20 @@
 """Texts that are nearly the same: of all runs of five words in either of the two, at least four fifths are in both.
 
-That is the Jaccard similarity of their word 5-grams (Lee et al., "Deduplicating Training Data Makes Language Models
-Better", ACL 2022, look for near-duplicates by word 5-grams with the same limit). Words and not tokens, because what is
+That is the Jaccard similarity of their word 5-grams, with the limit by which Lee et al. ("Deduplicating Training Data
+Makes Language Models Better", ACL 2022) look for near-duplicates; as there, MinHash finds the pairs to compare (Broder,
+"On the Resemblance and Containment of Documents", 1997), here that of datasketch. Words and not tokens, because what is
 the same text must not depend on a model's vocabulary; in scripts that are written without spaces each character counts
 as a word. A text of fewer than five words has no 5-gram, so that it is never nearly the same as another: “Yes, a war.”
 is not nearly “Yes, a warning.”
 
-Made for a million lines, in numpy, on hashes of the 5-grams:
+Made for a million lines, on hashes of the 5-grams:
 
-1. Of a text that is near to another, at least four fifths of its own 5-grams occur elsewhere. Few texts of an ordinary
-   file pass that (`may_be_near`).
-2. If two texts are near, then they share one of the rarest 5-grams of each: a ninth of the shorter one's, a fifth of
-   the longer one's (prefix filtering: Chaudhuri et al., ICDE 2006; Bayardo et al., "Scaling Up All Pairs Similarity
-   Search", WWW
-   2007). So boilerplate that differs in a name or a number meets nothing, however much of it there is. Nothing is
-   missed up to here, and every pair is compared by its whole sets of hashes.
-3. Where so many texts share even their rarest 5-grams that the pairs are too many to be listed, MinHash (datasketch)
-   says which of them to compare.
+1. Of a text that is near to another, at least four fifths of its own 5-grams occur elsewhere, and of the shorter of two
+   near ones eight ninths. Few texts of an ordinary file pass that (`may_be_near`), none of a boilerplate that differs
+   from line to line by more than that, and nothing is missed.
+2. What passes is sketched by MinHash, and those that agree in a band of their sketches are candidates. A pair at the
+   limit agrees in none with a probability of 5 in 100 million, a nearer one more seldom still.
+3. Candidates are compared by their whole sets of hashes.
 
 What is told to people is compared once more by its words (`similarity`). No torch, no disk.
 """
@@ -38,15 +36,17 @@ WORDS = 5
 THRESHOLD = 0.8
 CHUNK_LINES = 20_000
 
-# All of these bound work and memory, not what counts as near.
-_MOST_PAIRS = 100_000_000
-_PAIRS_AT_ONCE = 2_000_000
+# With 32 bands of 4 rows a pair at the threshold is missed with probability (1 − 0.8⁴)³² = 5e-8.
+_BANDS, _ROWS = 32, 4
+_OF_SHORTER = (8, 9)
+"""How much of the shorter of two near texts is in the longer, at least."""
+
+# These bound work and memory, not what counts as near.
+_MOST_PAIRS = 5_000_000
+"""Candidates that a single band may give altogether."""
+_FEWEST_KEPT = 16
+_PAIRS_AT_ONCE = 500_000
 _GRAMS_AT_ONCE = 4_000_000
-# With 20 bands of 5 rows a pair at the threshold is missed with probability (1 − 0.8⁵)²⁰ = 0.04 %, one at 0.9 never.
-_BANDS, _ROWS = 20, 5
-_NEIGHBOURS = 16
-"""How many texts of the same band, at most, a text is compared with on either side."""
-_BITMAP_WORDS = 16
 
 _MULTIPLIERS = np.array(
     [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5, 0xD6E8FEB86659FD93],
@@ -162,17 +162,17 @@ def chunks(lines: Iterable[str], size: int = CHUNK_LINES) -> Iterator[tuple[int,
         start += len(chunk)
 
 
-def may_be_near(texts: Grams, known: Hashes) -> Places:
-    """The places of texts of whose 5-grams at least four fifths are `known` (sorted): no other can be near to any.
+def may_be_near(texts: Grams, known: Hashes, share: tuple[int, int] = (4, 5)) -> Places:
+    """The places of texts of whose 5-grams at least this share is `known` (sorted): no other can be near to any.
 
-    The shared ones are at most all the known ones of a text, and all of either at least its own; so their ratio is at
-    most this share. (Counted in whole numbers: 0.8 has no exact value.)
+    Two near texts share at least 4/9 of what both have, counted one by one: of either at least 4/5, and of the shorter
+    8/9. (In whole numbers: neither share has an exact value.)
     """
     if not len(known) or not len(texts.hashes):
         return np.empty(0, np.int64)
     found = np.minimum(np.searchsorted(known, texts.hashes), len(known) - 1)
     shared = np.bincount(texts.of_text[known[found] == texts.hashes], minlength=len(texts))
-    return np.flatnonzero((texts.sizes > 0) & (5 * shared >= 4 * texts.sizes))
+    return np.flatnonzero((texts.sizes > 0) & (share[1] * shared >= share[0] * texts.sizes))
 
 
 def known_elsewhere(texts: Grams) -> Hashes:
@@ -190,197 +190,105 @@ class NearPairs:
     """
 
     complete: bool
-    """Whether every pair was compared that can be near; known at the end."""
+    """Whether every candidate was compared; known at the end."""
 
     def __init__(self, first: Grams, second: Grams | None = None) -> None:
         self.complete = True
-        self._among = second is None
-        self._first, self._second = _sides(first, second)
+        self._first, self._second = first, second
 
     def __iter__(self) -> Iterator[tuple[Places, Places]]:
-        # The shorter of two near texts has more than four ninths of both together, so that fewer of its rarest do.
-        few, more = self._first.rarest(8, 9), self._first.rarest(4, 5)
-        yield from self._sharing(few, self._second.rarest(4, 5))
-        if not self._among:
-            yield from self._sharing(more & ~few, self._second.rarest(8, 9))
-
-    def _sharing(self, of_first: Marked, of_second: Marked) -> Iterator[tuple[Places, Places]]:
-        """The near pairs among those that share one of the marked 5-grams of both sides."""
         first, second = self._first, self._second
-        by_rank = np.argsort(first.ranks[of_first], kind="stable")
-        ranks, texts = first.ranks[of_first][by_rank], first.of_text[of_first][by_rank]
-        own_ranks, own = second.ranks[of_second], second.of_text[of_second]
-        low = np.searchsorted(ranks, own_ranks, "left")
-        counts = np.searchsorted(ranks, own_ranks, "right") - low
-        shared = counts > 0
-        own_ranks, own, low, counts = (array[shared] for array in (own_ranks, own, low, counts))
-        crowded = _crowded(own_ranks, counts)
-        if crowded.any():
-            members, others = np.unique(texts[np.isin(ranks, own_ranks[crowded])]), np.unique(own[crowded])
-            yield from self._sketched(np.union1d(members, others) if self._among else members, others)
-            own, low, counts = (array[~crowded] for array in (own, low, counts))
-        # All of one text together, so that a pair that shares several rare 5-grams is compared once.
-        ends = np.append(np.flatnonzero(own[1:] != own[:-1]) + 1, len(own))
-        before = _starts(counts)
-        start = 0
-        while start < len(own):
-            enough = int(np.searchsorted(before[ends], before[start] + _PAIRS_AT_ONCE))
-            stop = int(ends[min(enough, len(ends) - 1)])
-            several = counts[start:stop]
-            entry = np.repeat(np.arange(start, stop), several)
-            within = np.arange(len(entry)) - np.repeat(before[start:stop] - before[start], several)
-            yield from self._verified(texts[low[entry] + within], own[entry])
-            start = stop
+        if second is None:
+            short = may_be_near(first, known_elsewhere(first), _OF_SHORTER)
+            for one, other in self._near(first, short, first, _sharing(first, first, short)):
+                yield np.minimum(one, other), np.maximum(one, other)
+            return
+        short = may_be_near(first, np.unique(second.hashes), _OF_SHORTER)
+        yield from self._near(first, short, second, _sharing(second, first, short))
+        # Now those of which the one from `second` is the shorter, and the other has not been known yet.
+        others = may_be_near(second, np.unique(first.hashes), _OF_SHORTER)
+        asking = np.setdiff1d(_sharing(first, second, others), short, assume_unique=True)
+        for other, one in self._near(second, others, first, asking):
+            yield one, other
 
-    def _verified(self, one: Places, other: Places) -> Iterator[tuple[Places, Places]]:
-        """Those of the pairs that are near, each once."""
-        first, second = self._first, self._second
-        if self._among:
-            one, other = np.minimum(one, other), np.maximum(one, other)
-        sizes, others = first.sizes[one], second.sizes[other]
-        possible = 5 * np.minimum(sizes, others) >= 4 * np.maximum(sizes, others)
-        if self._among:
-            possible &= one < other
-        one, other = one[possible], other[possible]
-        # What the bitmaps differ in, the texts differ in; near ones differ in at most a ninth of their 5-grams.
-        apart = np.bitwise_count(first.bitmaps[one] ^ second.bitmaps[other]).sum(axis=1, dtype=np.int64)
-        possible = 9 * apart <= first.sizes[one] + second.sizes[other]
-        keys = np.unique(one[possible] * len(second) + other[possible])
-        one, other = np.divmod(keys, max(len(second), 1))
-        before = _starts(second.sizes[other])
-        start = 0
-        while start < len(one):
-            stop = max(int(np.searchsorted(before, before[start] + _GRAMS_AT_ONCE, "right")) - 1, start + 1)
-            a, b = one[start:stop], other[start:stop]
-            # 9 shared >= 4 of all that both have is the same as a ratio of 4/5, in whole numbers.
-            near = 9 * self._shared(a, b) >= 4 * (first.sizes[a] + second.sizes[b])
-            if near.any():
-                yield a[near], b[near]
-            start = stop
+    def _near(self, texts: Grams, known: Places, others: Grams, asking: Places) -> Iterator[tuple[Places, Places]]:
+        """Pairs of one of the `known` texts and another, near to it, of those that are `asking`."""
+        if not len(known) or not len(asking):
+            return
+        both = joined([texts, others])
+        rows = _rows(both)
+        for one, other in self._candidates(texts, known, others, asking):
+            if texts is others:  # of two that are both known, each asks for the other
+                once = (one < other) | ~np.isin(other, known)
+                one, other = one[once], other[once]
+            for near in _compared(rows, both.sizes, one, len(texts) + other):
+                yield one[near], other[near]
 
-    def _shared(self, one: Places, other: Places) -> Places:
-        """How many 5-grams each pair has in common."""
-        first, second = self._first, self._second
-        sizes = second.sizes[other]
-        pair = np.repeat(np.arange(len(other)), sizes)
-        within = np.arange(len(pair)) - np.repeat(_starts(sizes)[:-1], sizes)
-        wanted = one[pair] * first.different + second.ranks[second.starts[other][pair] + within]
-        found = np.minimum(np.searchsorted(first.keys, wanted), len(first.keys) - 1)
-        return np.bincount(pair[first.keys[found] == wanted], minlength=len(other))
-
-    def _sketched(self, ones: Places, others: Places) -> Iterator[tuple[Places, Places]]:
-        """Near pairs among many texts: compared are those that agree in a band of their MinHash, and stand together."""
-        # In one order with the texts of both sides; among one list, those of the second are those of the first.
-        sketches = self._first.sketches(ones)
-        is_first = np.ones(len(ones), np.bool_)
-        texts = ones
-        if not self._among:
-            sketches = np.concatenate([sketches, self._second.sketches(others)])
-            is_first = np.concatenate([is_first, np.zeros(len(others), np.bool_)])
-            texts = np.concatenate([ones, others])
-        keys = _band_keys(sketches)
-        for band in range(_BANDS):
-            key = keys[:, band]
-            # Those that agree in the next band too stand side by side.
-            order = np.lexsort((keys[:, (band + 1) % _BANDS], key))
-            ordered, first_here, text = key[order], is_first[order], texts[order]
-            fresh = np.concatenate([[True], ordered[1:] != ordered[:-1]])
-            begins = np.flatnonzero(fresh)
-            group = np.cumsum(fresh) - 1
-            before = _starts(first_here.astype(np.int64))
-            low, high = before[begins][group], before[np.append(begins[1:], len(order))][group]
-            asking = np.arange(len(order)) if self._among else np.flatnonzero(~first_here)
-            here = before[asking]
-            start = np.maximum(here - _NEIGHBOURS, low[asking])
-            stop = np.minimum(here + _NEIGHBOURS, high[asking])
-            self.complete &= bool(((stop - start) == (high - low)[asking]).all())
-            several = stop - start
-            entry = np.repeat(np.arange(len(asking)), several)
-            within = np.arange(len(entry)) - np.repeat(_starts(several)[:-1], several)
-            yield from self._verified(text[first_here][start[entry] + within], text[asking][entry])
-
-
-@dataclass(frozen=True)
-class _Side:
-    """Texts with their 5-grams by rank, the rarest of all first."""
-
-    starts: Places
-    hashes: Hashes
-    ranks: Places
-    """Ascending within each text; as many as hashes, which are in an order of their own."""
-    different: int
-    """How many ranks there are."""
-    sizes: Places
-    of_text: Places
-    keys: Places
-    """Text and rank as one number, ascending."""
-    bitmaps: Hashes
-    """(texts, 16): one bit of 1,024 for each 5-gram."""
-
-    def __len__(self) -> int:
-        return len(self.sizes)
-
-    def rarest(self, share: int, of: int) -> Marked:
-        """Marks so many of the rarest 5-grams of each text that one of them is in every text that shares at least this
-        share of all of them."""
-        within = np.arange(len(self.ranks)) - np.repeat(self.starts[:-1], self.sizes)
-        at_most = self.sizes - -(-share * self.sizes // of) + 1
-        return within < np.repeat(at_most, self.sizes)
-
-    def sketches(self, places: Places) -> npt.NDArray[np.uint32]:
-        """The MinHash of the texts at these places: (texts, 100)."""
+    def _candidates(
+        self, texts: Grams, known: Places, others: Grams, asking: Places
+    ) -> Iterator[tuple[Places, Places]]:
+        """For each of the texts that are asking, the known ones whose MinHash agrees with its own in a band."""
         # Imported here: it brings scipy, which takes half a second, and few files need it.
-        from datasketch import MinHash
+        from datasketch import MinHashLSH
 
-        found = np.empty((len(places), _BANDS * _ROWS), np.uint32)
-        shortened = self.hashes >> np.uint64(32)
-        of_texts = (shortened[self.starts[place] : self.starts[place + 1]].tolist() for place in places.tolist())
-        for row, sketch in enumerate(MinHash.generator(of_texts, num_perm=_BANDS * _ROWS, hashfunc=int)):
-            found[row] = sketch.hashvalues
-        return found
-
-
-def _sides(first: Grams, second: Grams | None) -> tuple[_Side, _Side]:
-    both = first.hashes if second is None else np.concatenate([first.hashes, second.hashes])
-    _, place, counts = np.unique(both, return_inverse=True, return_counts=True)
-    ranks = np.empty(len(counts), np.int64)
-    ranks[np.argsort(counts, kind="stable")] = np.arange(len(counts))
-    of_gram = ranks[place]
-    one = _side(first, of_gram[: len(first.hashes)], len(counts))
-    return one, one if second is None else _side(second, of_gram[len(first.hashes) :], len(counts))
-
-
-def _side(texts: Grams, ranks: Places, different: int) -> _Side:
-    of_text, sizes = texts.of_text, texts.sizes
-    keys = np.sort(of_text * different + ranks)
-    bitmaps = np.zeros((len(texts), _BITMAP_WORDS), np.uint64)
-    some = np.flatnonzero(sizes)
-    if len(some):
-        bit = np.uint64(1) << (texts.hashes & np.uint64(63))
-        word = (texts.hashes >> np.uint64(6)) % np.uint64(_BITMAP_WORDS)
-        for number in range(_BITMAP_WORDS):
-            own = np.where(word == number, bit, np.uint64(0))
-            bitmaps[some, number] = np.bitwise_or.reduceat(own, texts.starts[some])
-    return _Side(texts.starts, texts.hashes, keys - of_text * different, different, sizes, of_text, keys, bitmaps)
+        index = MinHashLSH(num_perm=_BANDS * _ROWS, params=(_BANDS, _ROWS))
+        for place, sketch in _sketches(texts, known):
+            index.insert(place, sketch, check_duplication=False)
+        # Where very many are alike, the first of them stand for all.
+        most = max(_MOST_PAIRS // len(asking), _FEWEST_KEPT)
+        for band in index.hashtables:
+            for bucket, count in band.itemcounts().items():
+                if count > most:
+                    self.complete = False
+                    first = sorted(band.get(bucket))[:most]
+                    band.remove(bucket)
+                    band.insert(bucket, *first)
+        ones: list[int] = []
+        several: list[int] = []
+        begun = 0
+        for number, (_, sketch) in enumerate(_sketches(others, asking), 1):
+            found = index.query(sketch)
+            ones += found
+            several.append(len(found))
+            if len(ones) >= _PAIRS_AT_ONCE or number == len(asking):
+                yield np.array(ones, np.int64), np.repeat(asking[begun:number], several)
+                ones, several, begun = [], [], number
 
 
-def _crowded(ranks: Places, counts: Places) -> Marked:
-    """Which entries belong to 5-grams that so many texts share that their pairs would be too many."""
-    if counts.sum() <= _MOST_PAIRS:
-        return np.zeros(len(ranks), np.bool_)
-    different, place = np.unique(ranks, return_inverse=True)
-    pairs = np.bincount(place, counts, len(different))
-    order = np.argsort(pairs, kind="stable")
-    too_many = np.zeros(len(different), np.bool_)
-    too_many[order[np.cumsum(pairs[order]) > _MOST_PAIRS]] = True
-    return too_many[place]
+def _rows(texts: Grams) -> Any:
+    """The texts as a sparse matrix: a row for each, a column for each 5-gram."""
+    from scipy.sparse import csr_array  # type: ignore[import-untyped]
+
+    _, columns = np.unique(texts.hashes, return_inverse=True)
+    return csr_array((np.ones(len(columns), np.bool_), columns, texts.starts))
 
 
-def _band_keys(sketches: npt.NDArray[np.uint32]) -> Hashes:
-    """(texts, bands): a number that is the same for two texts whose MinHashes agree in the band."""
-    rows = sketches.reshape(len(sketches), _BANDS, _ROWS).astype(np.uint64)
-    keys = np.zeros((len(sketches), _BANDS), np.uint64)
-    for row, multiplier in enumerate(_MULTIPLIERS):
-        mixed = (rows[:, :, row] + np.uint64(1)) * multiplier
-        keys += mixed ^ (mixed >> np.uint64(31))
-    return keys
+def _compared(rows: Any, sizes: Places, one: Places, other: Places) -> Iterator[Places]:
+    """Which of the pairs of rows are near, a part at a time."""
+    both = sizes[one] + sizes[other]
+    before = _starts(both)
+    start = 0
+    while start < len(one):
+        stop = max(int(np.searchsorted(before, before[start] + _GRAMS_AT_ONCE, "right")) - 1, start + 1)
+        shared = np.diff(rows[one[start:stop]].multiply(rows[other[start:stop]]).indptr)
+        # The same as a ratio of 4/5, in whole numbers.
+        near = start + np.flatnonzero(9 * shared >= 4 * both[start:stop])
+        if len(near):
+            yield near
+        start = stop
+
+
+def _sharing(texts: Grams, others: Grams, short: Places) -> Places:
+    """The places of texts that may be near to one of the `short` ones of the others."""
+    return may_be_near(texts, np.unique(others.only(short).hashes))
+
+
+def _sketches(texts: Grams, places: Places) -> Iterator[tuple[int, Any]]:
+    """The texts at these places, each with its MinHash."""
+    from datasketch import MinHash
+
+    shortened = texts.hashes >> np.uint64(32)
+    starts = texts.starts.tolist()
+    wanted = places.tolist()
+    of_texts = (shortened[starts[place] : starts[place + 1]].tolist() for place in wanted)
+    return zip(wanted, MinHash.generator(of_texts, num_perm=_BANDS * _ROWS, hashfunc=int), strict=True)

@@ -41,8 +41,8 @@ class Overlap:
     pairs: tuple[Pair, ...]
     """One for each that is: its first match, the very same before the nearly same."""
     complete: bool = True
-    """Whether everything was compared that can be nearly the same. Only a text that repeats one pattern in hundreds of
-    thousands of lines is too much for that; then there may be more nearly the same ones."""
+    """Whether every candidate for a near pair was compared. Only texts with thousands of lines of one pattern have too
+    many for that; then there may be more nearly the same ones."""
 
     @property
     def clean(self) -> tuple[int, ...]:

@@ -3,7 +3,8 @@
 The text is made as texts are: words by Zipf's law in sentences of many lengths, real lines where there are some, and
 boilerplate of three kinds that makes a search slow: lines that differ in a number, in two names, and not at all. Among
 them stand planted pairs, whose similarity is known exactly because it is worked out by their words. Each measurement is
-a process of its own, whose seconds and peak memory count from an interpreter without anything to the answer.
+a process of its own. The seconds are those of the search alone; the peak memory is the whole process's, with the text
+and what it was made from.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def test_it_finds_what_comparing_every_pair_finds(train: list[str], held_out: li
         elif pair is not None:
             assert pair.jaccard == near[pair.train] >= 0.8 and not pair.exact
         else:
-            assert max(near, default=0) < 0.85  # at the limit itself, one in 3,000 may be missed
+            assert max(near, default=0) < 0.8
 
 
 def test_planted_pairs_are_found_among_many_lines() -> None:

@@ -76,7 +76,7 @@ def test_without_copies_keeps_the_first() -> None:
 def test_what_was_not_compared_is_on_neither_side(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where near lines may have been missed, they are looked for across the two sides once more."""
     monkeypatch.setattr(near, "_MOST_PAIRS", 0)
-    monkeypatch.setattr(near, "_NEIGHBOURS", 1)
+    monkeypatch.setattr(near, "_FEWEST_KEPT", 1)
     tail = " ".join(f"word{n}" for n in range(60))
     texts = [f"Entry {n} of it {tail} and {n}" for n in range(80)]
     texts += [f"Sentence {n} of many says {n * n} and then it ends." for n in range(80)]
