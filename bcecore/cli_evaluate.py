@@ -231,8 +231,10 @@ def _follow_to_the_end(store: RunStore, keys: Sequence[str], *, detach: bool, as
     elif not detach:
         _print_results(store, records)
         for record in records:
-            for found in _noticed(store, record):
-                print(f"  {_SEVERITIES[found.severity]} ({found.id}): {found.sentence} {found.what_to_do}")
+            for number, found in enumerate(_noticed(store, record)):
+                if number == 0:
+                    print()
+                print(f"{_SEVERITIES[found.severity]} ({found.id}): {found.sentence} {found.what_to_do}")
     for record in records:
         if record.failure is not None and not as_json:
             print(f"error: {record.failure.message}", file=sys.stderr)

@@ -209,7 +209,7 @@ def test_what_limits_the_figures_is_told(store: RunStore, command: Command, monk
     assert "Forbids" not in command("evaluate", "mine")
     store.update(run_id, facts=store.record(run_id).facts | leak)
     said = command("evaluate", "mine").splitlines()[-1]
-    assert said.startswith("  Forbids a conclusion (future-leak): The model sees the words that it has to predict")
+    assert said.startswith("Forbids a conclusion (future-leak): The model sees the words that it has to predict")
     (shown,) = json.loads(command("evaluate", "mine", "--json"))["evaluations"]
     assert [found["id"] for found in shown["findings"]] == ["future-leak"]
 
@@ -326,7 +326,10 @@ def test_from_beginning_to_end(store: RunStore, tmp_path: Path, capsys: pytest.C
     options = ["--split", f"val={tmp_path / 'val.txt'}", "--own", "--runs-dir", str(store.root)]
     assert main(["evaluate", "real@4@8", *options]) == 0
     printed = capsys.readouterr()
-    table = [line.split() for line in printed.out.splitlines()[1:]]
+    # The table ends at an empty line; what is noticed about the result follows.
+    shown, _, noticed = printed.out.partition("\n\n")
+    assert "(too-small): “val”: There are only 2 documents" in noticed
+    table = [line.split() for line in shown.splitlines()[1:]]
     assert [row[:3] for row in table[1:]] == [
         ["held-out", "4", "46"],
         ["held-out", "8", "46"],

@@ -12,17 +12,13 @@ from bcecore.store.runs import RunStore
 _GONE = "It repeats a run that is not there any more, so that nothing can be compared."
 
 
-def of_repeat(store: RunStore, run_id: str) -> list[Finding]:
-    """The finding about a run, if there is one: it repeats another and did not end the same.
-
-    Raises RunError for a run that cannot be read.
-    """
-    again = store.record(run_id)
+def of_repeat(store: RunStore, again: RunRecord) -> list[Finding]:
+    """The finding about a run, if there is one: it repeats another and did not end the same."""
     first = _repeated(store, again)
     if first is None or again.status != "finished":
         return []
     records = first.facts.get("twin") or {}, again.facts.get("twin") or {}
-    return nondeterminism(run_id, first.id, records, (collect.machine(first), collect.machine(again)))
+    return nondeterminism(again.id, first.id, records, (collect.machine(first), collect.machine(again)))
 
 
 def repeat_words(store: RunStore, run_id: str) -> str:
@@ -33,7 +29,7 @@ def repeat_words(store: RunStore, run_id: str) -> str:
     first = _repeated(store, again)
     if first is None:
         return _GONE
-    found = of_repeat(store, run_id)
+    found = of_repeat(store, again)
     if found:
         return f"{found[0].sentence} {found[0].what_to_do}"
     records = first.facts.get("twin") or {}, again.facts.get("twin") or {}

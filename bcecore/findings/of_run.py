@@ -64,7 +64,7 @@ def of_run(store: RunStore, run_id: str) -> list[Finding]:
             *LiveRules(run_id, config).look(history),
             *by_log(run_id, config, history),
             *collect.text_findings(store, run_id, config),
-            *of_repeat(store, run_id),
+            *of_repeat(store, record),
         ]
     )
 

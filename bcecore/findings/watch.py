@@ -67,7 +67,7 @@ class Watch:
         if self._rules is None:
             self._config = collect.settings(self._store, record)
             self._rules = LiveRules(self._run_id, self._config)
-        self._by_facts = [*by_facts(record, self._config), *of_repeat(self._store, self._run_id)]
+        self._by_facts = [*by_facts(record, self._config), *of_repeat(self._store, record)]
         self._record_seen = seen
 
     def _look_at_text(self) -> None:

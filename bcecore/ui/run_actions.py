@@ -95,7 +95,7 @@ def show_bar(store: RunStore, record: RunRecord, config: RunConfig | None) -> No
 
 def _show_repeat(store: RunStore, record: RunRecord) -> None:
     """What came of a run that repeats another, where nothing is the matter: a finding says it where there is."""
-    words = "" if record.repeat_of is None or of_repeat(store, record.id) else repeat_words(store, record.id)
+    words = "" if record.repeat_of is None or of_repeat(store, record) else repeat_words(store, record.id)
     if words:
         st.caption(f":material/difference: {plain(words)}")
 

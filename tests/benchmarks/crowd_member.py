@@ -105,7 +105,8 @@ def _on_terminal(store: RunStore, action: str, run_id: str | None, config: Path)
     errors = result.stderr.strip()
     if result.returncode == 2 and errors.startswith("error: ") and len(errors.splitlines()) == 1:
         return {"refused": errors}
-    if result.returncode or errors:
+    # Of what is submitted it is also said, on stderr, what was noticed about it.
+    if result.returncode or (errors and action != "submit"):
         return {"broken": f"{' '.join(words)}: status {result.returncode}, {errors}"}
     if action == "submit":
         return {"run": result.stdout.strip(), "done": True}

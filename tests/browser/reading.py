@@ -50,6 +50,24 @@ def line_data(page: Page, key: str, series: str) -> dict[int, float | None]:
 _PAPER: dict[Literal["light", "dark"], str] = {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 22, 28)"}
 
 
+def expect_line(page: Page, key: str, series: str, values: dict[int, float | None]) -> None:
+    """Wait until a chart draws a line of these values: it does so a moment after the words around it are there."""
+    for _ in range(300):
+        if line_data(page, key, series) == values:
+            break
+        page.wait_for_timeout(100)
+    assert line_data(page, key, series) == values
+
+
+def expect_points(page: Page, key: str, series: str, count: int) -> None:
+    """Wait until a chart draws a line of so many points."""
+    for _ in range(300):
+        if len(line_data(page, key, series)) == count:
+            break
+        page.wait_for_timeout(100)
+    assert len(line_data(page, key, series)) == count
+
+
 def in_both_themes(page: Page) -> Iterator[str]:
     """The page as it is, in light and then in dark colours, as when the system's setting changes: gives their names."""
     for scheme, paper in _PAPER.items():

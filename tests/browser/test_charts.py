@@ -14,7 +14,7 @@ from bcecore.store.metrics import MetricsWriter
 from bcecore.store.record import Progress, now
 from bcecore.store.runs import RunStore
 from tests.browser.conftest import Dashboard
-from tests.browser.reading import assert_nothing_scrolls_sideways, chart_data, in_both_themes, line_data, settled
+from tests.browser.reading import assert_nothing_scrolls_sideways, chart_data, expect_points, in_both_themes, settled
 from tests.examples import example_run, training_lines
 
 TOTAL = 400
@@ -103,7 +103,7 @@ def test_a_zoom_is_shared_by_all_charts_and_survives_new_points(page: Page, dash
         expect(reset).to_be_disabled()
         whole = wait_for_sight(page, ["chart-grad-norm", "chart-loss"], other_than=window)
         assert whole[0] == 1 and whole[1] > last
-        assert len(line_data(page, "chart-loss", "CE")) == last
+        expect_points(page, "chart-loss", "CE", last)
         expect(page.locator(".st-key-chart-loss svg.marks[data-same=yes]")).to_be_visible()
 
 

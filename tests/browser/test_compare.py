@@ -12,7 +12,7 @@ from bcecore.store.record import now
 from bcecore.store.runs import RunStore
 from bcecore.store.samples import read_samples
 from tests.browser.conftest import Dashboard
-from tests.browser.reading import assert_nothing_scrolls_sideways, line_data
+from tests.browser.reading import assert_nothing_scrolls_sideways, expect_points
 from tests.examples import example_config, example_run, training_lines
 from tests.training.processes import over, run_worker, submit_small
 
@@ -39,8 +39,8 @@ def test_two_runs_of_which_one_goes_on(page: Page, dashboard: Dashboard) -> None
     chart = page.locator(".st-key-overlay-ce svg.marks")
     expect(chart).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_role("heading", name="What differs (1)")).to_be_visible()
-    assert len(line_data(page, "overlay-ce", "without BCE")) == 200
-    assert len(line_data(page, "overlay-ce", "with BCE")) == 120
+    expect_points(page, "overlay-ce", "without BCE", 200)
+    expect_points(page, "overlay-ce", "with BCE", 120)
     values = page.locator(".st-key-values-ce")
     expect(values.get_by_text("at 120").first).to_be_visible()
     chart.evaluate("element => element.setAttribute('data-same', 'yes')")
@@ -48,11 +48,7 @@ def test_two_runs_of_which_one_goes_on(page: Page, dashboard: Dashboard) -> None
     go_on(store, on, range(121, 151))
     expect(values.get_by_text("at 150").first).to_be_visible(timeout=PATIENCE)
     expect(page.locator(".st-key-overlay-ce svg.marks[data-same=yes]")).to_be_visible()  # the same element: no flicker
-    for _ in range(100):  # the browser draws the chart a moment after the words
-        if len(line_data(page, "overlay-ce", "with BCE")) == 150:
-            break
-        page.wait_for_timeout(100)
-    assert len(line_data(page, "overlay-ce", "with BCE")) == 150
+    expect_points(page, "overlay-ce", "with BCE", 150)
 
     page.get_by_text("Values at the same step", exact=True).click()
     expect(values.get_by_text("at 150")).to_have_count(2, timeout=PATIENCE)

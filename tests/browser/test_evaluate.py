@@ -222,9 +222,9 @@ def test_the_reports_files_are_read_in_the_browser(
 
 
 def test_the_biggest_change_word_by_word(page: Page, dashboard: Dashboard) -> None:
-    lines = [f"Text {n} of {'many ' * (n % 5)}lines ends here" for n in range(24)]
+    lines = [f"Text {n} of {'many ' * (n % 5)}lines ends here" for n in range(32)]
     run_id = run_with_training(dashboard.store, lines[:1], name="two sides")
-    before = [2.0 + n / 100 for n in range(24)]
+    before = [2.0 + n / 100 for n in range(32)]
     after = [ce - (1.6 if n == 7 else 0.1) for n, ce in enumerate(before)]
     after[15] += 0.5  # worse on this one
     key = evaluated(
@@ -237,14 +237,14 @@ def test_the_biggest_change_word_by_word(page: Page, dashboard: Dashboard) -> No
     expect(page.get_by_text("Text 16: CE 2.550")).to_be_visible()
     expect(page.get_by_text("1 of them is also in the training text")).to_be_visible()
     page.get_by_role("button", name="Next", exact=True).click()
-    expect(page.get_by_text("Text 24: CE 2.130")).to_be_visible()
+    expect(page.get_by_text("Text 32: CE 2.210")).to_be_visible()
     page.get_by_label("Find", exact=True).fill("Text 3 of")
     page.get_by_label("Find", exact=True).press("Enter")
-    expect(page.get_by_text("3 of 24 texts fit.")).to_be_visible()
+    expect(page.get_by_text("3 of 32 texts fit.")).to_be_visible()
 
     # Two sides: the biggest change first, its tokens coloured on both.
     page.get_by_role("tab", name="Two sides").click()
-    expect(page.get_by_text("Better on 23, worse on 1 of 24 texts")).to_be_visible()
+    expect(page.get_by_text("Better on 31, worse on 1 of 32 texts")).to_be_visible()
     both = section(page, "vs-both")
     expect(both.get_by_text("step 10 · CE 2.070")).to_be_visible()
     expect(both.get_by_text("step 20 · CE 0.470")).to_be_visible()

@@ -11,7 +11,7 @@ from bcecore.store.metrics import MetricsWriter
 from bcecore.store.record import Progress, now
 from bcecore.store.runs import RunStore
 from tests.browser.conftest import Dashboard
-from tests.browser.reading import assert_nothing_scrolls_sideways, chart_data, in_both_themes, line_data
+from tests.browser.reading import assert_nothing_scrolls_sideways, chart_data, expect_line, in_both_themes
 from tests.examples import example_config, example_run, training_lines
 
 TOTAL = 300
@@ -49,7 +49,7 @@ def test_charts_follow_the_run_in_place_until_it_ends(page: Page, dashboard: Das
     run_id = example_run(store, "running", steps=120, total=TOTAL)
     directory = store.directory(run_id)
     open_run(page, dashboard, run_id)
-    assert line_data(page, "chart-loss", "CE") == logged(directory, "ce")
+    expect_line(page, "chart-loss", "CE", logged(directory, "ce"))
     page.evaluate("document.querySelector('.st-key-chart-loss svg.marks').setAttribute('data-same', 'yes')")
     page.get_by_role("tab", name="Log").click()
     expect(page.get_by_role("tab", name="Log")).to_have_attribute("aria-selected", "true")
@@ -58,10 +58,10 @@ def test_charts_follow_the_run_in_place_until_it_ends(page: Page, dashboard: Das
     go_on(store, run_id, range(121, 181))
     expect(page.get_by_text("Step 180 of 300")).to_be_visible(timeout=PATIENCE)
     page.wait_for_function("document.body.innerText.includes('Showing all 180 points')", timeout=PATIENCE)
-    assert line_data(page, "chart-loss", "CE") == logged(directory, "ce")
-    assert line_data(page, "chart-loss", "loss with BCE") == logged(directory, "loss")
-    assert line_data(page, "chart-bce-weight", "BCE weight") == logged(directory, "bce_weight")
-    assert line_data(page, "chart-bce-components", "typicality (iso)") == logged(directory, "bce_iso")
+    expect_line(page, "chart-loss", "CE", logged(directory, "ce"))
+    expect_line(page, "chart-loss", "loss with BCE", logged(directory, "loss"))
+    expect_line(page, "chart-bce-weight", "BCE weight", logged(directory, "bce_weight"))
+    expect_line(page, "chart-bce-components", "typicality (iso)", logged(directory, "bce_iso"))
     held_out = {row["step"] for row in chart_data(page, "chart-loss") if row.get("series") == "held-out CE"}
     assert held_out == {50, 100, 150}
     expect(page.locator(".st-key-chart-loss svg.marks[data-same=yes]")).to_be_visible()  # the same element: no flicker

@@ -88,7 +88,7 @@ def test_what_the_probe_of_the_loss_found_is_told(twins: tuple[RunStore, tuple[M
     assert [(finding.id, finding.subject) for finding in found if finding.id == "padding"] == [
         ("padding", members[1].run)
     ]
-    assert [finding.id for finding in of_run(store, members[1].run)] == ["padding"]
+    assert "padding" in {finding.id for finding in of_run(store, members[1].run)}
 
 
 def test_lines_that_cannot_be_read_are_an_error(twins: tuple[RunStore, tuple[Member, ...]]) -> None:

@@ -95,7 +95,7 @@ def test_a_run_at_work_shows_its_newest_values(store: RunStore) -> None:
     rows = table_rows(store, current_records(store), seconds=60).rows
     with MetricsWriter(store.directory(run_id) / "metrics.jsonl") as writer:
         writer.write({"step": 4, "ce": math.nan})
-    live._histories.get(store.directory(run_id)).summarise_after = 0
+    live._histories.get(store, run_id).summarise_after = 0
     (row,) = table_rows(store, current_records(store), seconds=60).rows
     found = row.log.figures("ce")
     assert found is not None and math.isnan(found.last) and found.lowest_step == 3
@@ -108,7 +108,7 @@ def test_a_growing_log_is_not_summarised_all_the_time(store: RunStore, monkeypat
     made = count()
     real = live.summarise_log
     monkeypatch.setattr(live, "summarise_log", lambda *given: (next(made), real(*given))[1])
-    shared = live._histories.get(store.directory(run_id))
+    shared = live._histories.get(store, run_id)
     for step in (4, 5):
         with MetricsWriter(store.directory(run_id) / "metrics.jsonl") as writer:
             writer.write({"step": step, "ce": 1.0})

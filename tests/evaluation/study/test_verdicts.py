@@ -119,7 +119,7 @@ def test_a_few_documents_that_make_the_difference_are_told(
     if fires:
         assert told[0].numbers["few"] == 12 and sorted(told[0].numbers["places"]) == list(range(12))
         assert "12 documents of 240 make 91 % of the difference on “held out”" in told[0].sentence
-        assert "few-drivers" in as_markdown(study_report(study_material(asleep, plan.id), {}))
+        assert "Few documents decide" in as_markdown(study_report(study_material(asleep, plan.id), {}))
 
 
 def test_a_loss_that_is_too_good_is_told(asleep: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
