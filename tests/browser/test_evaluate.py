@@ -240,7 +240,7 @@ def test_the_biggest_change_word_by_word(page: Page, dashboard: Dashboard) -> No
     expect(page.get_by_text("Text 32: CE 2.210")).to_be_visible()
     page.get_by_label("Find", exact=True).fill("Text 3 of")
     page.get_by_label("Find", exact=True).press("Enter")
-    expect(page.get_by_text("3 of 32 texts fit.")).to_be_visible()
+    expect(page.get_by_text("5 of 32 texts fit.")).to_be_visible()
 
     # Two sides: the biggest change first, its tokens coloured on both.
     page.get_by_role("tab", name="Two sides").click()
