@@ -36,14 +36,24 @@ _KEY = "findings"
 _FIX, _JUMPS = "findings:fix", "findings:jumps"
 # So many of one kind are shown at once; the others are behind an expander.
 _SHOWN = 5
-# Once for each click, and not again when the page is drawn anew or somebody comes back to it.
+# Once for each click, and not again when the page is drawn anew or somebody comes back to it. For two seconds, because
+# what is above the tabs may still be being drawn and move them away; less where somebody scrolls.
 _JUMP = """
 <script>
 (() => {
   if (JUMPS <= (window.bceJumps || 0)) return;
   window.bceJumps = JUMPS;
-  const tabs = document.querySelector('.st-key-DETAILS');
-  if (tabs) tabs.scrollIntoView({ behavior: 'smooth', block: 'start' });
+  let left = 20;
+  const stop = () => { left = 0; };
+  for (const event of ['wheel', 'touchmove', 'keydown', 'mousedown'])
+    window.addEventListener(event, stop, { once: true, passive: true });
+  const jump = () => {
+    if (left-- <= 0) return;
+    const tabs = document.querySelector('.st-key-DETAILS');
+    if (tabs) tabs.scrollIntoView({ block: 'start' });
+    setTimeout(jump, 100);
+  };
+  jump();
 })();
 </script>
 """

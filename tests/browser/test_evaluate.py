@@ -171,13 +171,13 @@ def stop_is_asked_for(page: Page, store: EvaluationStore, run_id: str) -> None:
 def test_a_long_evaluation_is_stopped_and_resumed(page: Page, dashboard: Dashboard, tmp_path: Path) -> None:
     run_id = trained_run(dashboard.store)
     long = tmp_path / "long.txt"
-    long.write_text("".join(f"Sentence {n} of very many says {n * n} and then ends.\n" for n in range(8_000)))
+    long.write_text("".join(f"Sentence {n} of very many says {n * n} and then ends.\n" for n in range(30_000)))
     page.goto(f"{dashboard.url}/Evaluate?run={run_id}")
     page.get_by_role("button", name="My own files").click()
     expect(section(page, "uploader-files")).to_be_visible()
     settled(page)
     section(page, "uploader-files").locator("input[type=file]").set_input_files(long)
-    expect(page.get_by_text(re.compile(r"1 checkpoint on 8,\d{3} texts"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"1 checkpoint on 30,\d{3} texts"))).to_be_visible()
     page.get_by_role("button", name="Evaluate", exact=True).click()
     store = EvaluationStore(dashboard.store)
     with suspended(store, lambda: measuring(store, run_id)):
