@@ -31,7 +31,8 @@ def live_rules(rounds: int, *, rows: int = ROWS, long_rows: int = LONG_ROWS) -> 
 
     The log has what a run with the active profile logs at every step. It is looked at every two seconds, as pages do,
     which is what the budget is about; and after every row, which no page does, to show what a look costs at least. Each
-    time only the look itself is timed, in turns with rounds of real training steps. A long log is read in one piece as well, as when a page is opened.
+    time only the look itself is timed, in turns with rounds of real training steps. A long log is read in one piece as
+    well, as when a page is opened.
     """
     steps: list[float] = []
     single: list[float] = []
