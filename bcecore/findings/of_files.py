@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bcecore.findings import collect
 from bcecore.findings.claim_mismatch import claim_mismatch
 from bcecore.findings.collect_files import Files, Say, TextFile
 from bcecore.findings.finding import Finding, by_severity, listed
 from bcecore.findings.future_leak import future_leak
 from bcecore.findings.live import LiveRules
 from bcecore.findings.metric_contains_regulariser import Figure, OnOff, metric_contains_regulariser
-from bcecore.findings.of_run import of_run
+from bcecore.findings.of_run import of_run, rules_of
 from bcecore.findings.off_not_off import off_had_weight
 from bcecore.findings.overlap import find_overlap, overlap
 from bcecore.findings.sample_size import single_run, too_small
@@ -37,10 +38,6 @@ ROW_RULES = (
 )  # fmt: skip
 """The rules over logged rows."""
 
-OF_A_LOG = ("too-good", "metric-contains-regulariser")
-"""Further rules that any run's log is enough for."""
-OF_OUR_RUNS = ("future-leak", "off-not-off", "split-reuse", "overlap", "too-small")
-"""Those for which our own runs have what it takes: settings, texts, and what they proved before their first step."""
 
 _MANY_LINES = 200_000
 _STATS = "no stats file with BCE on and off was given"
@@ -106,8 +103,8 @@ def of_files_with_run(store: RunStore, run_id: str, files: Files, say: Say = lam
     own = of_run(store, run_id)
     told = {(one.id, one.sentence) for one in own}
     findings = [*own, *(one for one in looked.findings if (one.id, one.sentence) not in told)]
-    by_run = OF_A_LOG if store.record(run_id).status == "imported" else (*OF_A_LOG, *OF_OUR_RUNS)
-    rules = tuple(dict.fromkeys((*looked.rules, *ROW_RULES, *by_run, *(one.id for one in own))))
+    by_run = rules_of(collect.settings(store, store.record(run_id)))
+    rules = tuple(dict.fromkeys((*looked.rules, *by_run, *(one.id for one in own))))
     could_not = {name: why for name, why in looked.could_not.items() if name not in rules}
     return Looked(tuple(by_severity(findings)), rules, could_not, looked.checks)
 
